@@ -1,0 +1,1 @@
+"""Packets to connections: the table, TCP tracking, stream reassembly, timers."""

@@ -1,0 +1,184 @@
+"""What a connection offers its application-protocol analyzers, and what it asks of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from osect_sensor.logs.sink import RowSink
+from osect_sensor.wire.octets import address_text
+
+
+class Counters:
+    """Named events worth telling the operator: limits that were hit, input that made no sense."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add ``by`` to the counter ``name``."""
+        self.values[name] = self.values.get(name, 0) + by
+
+
+class AnalysisContext:
+    """The running analysis as analyzers see it: the clock, the sink, expectations, detection.
+
+    The native generator's engine derives from it and fills in what needs other rooms.
+    """
+
+    def __init__(self, sink: RowSink) -> None:
+        self.now: int = 0
+        """Time of the packet being processed, microseconds since the epoch."""
+        self.sink: RowSink = sink
+        self.counters: Counters = Counters()
+
+    def expect_connection(
+        self,
+        originator: bytes,
+        responder: bytes,
+        responder_port: int,
+        protocol: int,
+        service: str,
+        lifetime: int,
+    ) -> None:
+        """Attach ``service``'s analyzer to a connection that is about to come (FTP data, …).
+
+        ``originator`` may be empty for "anybody"; ``lifetime`` is in microseconds.
+        """
+
+    def stream_analyzers(self, connection: Connection, service: str) -> list[Analyzer]:
+        """Fresh analyzers for a stream inside a stream (CONNECT, SOCKS, STARTTLS, …).
+
+        ``service`` names the protocol, or is empty to have it detected by content. The caller
+        owns the analyzers: it feeds and finishes them.
+        """
+        return []
+
+
+class Connection:
+    """Identity of a connection and its services; the connection table's entries derive from it."""
+
+    def __init__(
+        self,
+        context: AnalysisContext,
+        protocol: int,
+        orig_address: bytes,
+        resp_address: bytes,
+        orig_port: int,
+        resp_port: int,
+    ) -> None:
+        self.context: AnalysisContext = context
+        self.protocol: int = protocol
+        """IP protocol number: 6, 17, 1 or 58."""
+        self.orig_address: bytes = orig_address
+        self.resp_address: bytes = resp_address
+        self.orig_port: int = orig_port
+        self.resp_port: int = resp_port
+        self.start: int = 0
+        """Time of the first packet, microseconds."""
+        self.services: list[str] = []
+        """Confirmed service names in the order of their confirmation."""
+        self.analyzers: list[Analyzer] = []
+        """Analyzers that receive this connection's payload, in order of attachment."""
+        self.inactivity_timeout: int = 0
+        """Microseconds of silence after which the connection ends."""
+        self._uid: str = ""
+        self._orig_text: str = ""
+        self._resp_text: str = ""
+
+    @property
+    def uid(self) -> str:
+        """The id that joins the rows of this connection in all logs."""
+        if self._uid == "":
+            self._uid = self.make_uid()
+        return self._uid
+
+    def make_uid(self) -> str:
+        """A fresh uid: ``C`` and base 62."""
+        raise NotImplementedError
+
+    def orig_text(self) -> str:
+        """Originator address as text."""
+        if self._orig_text == "":
+            self._orig_text = address_text(self.orig_address)
+        return self._orig_text
+
+    def resp_text(self) -> str:
+        """Responder address as text."""
+        if self._resp_text == "":
+            self._resp_text = address_text(self.resp_address)
+        return self._resp_text
+
+    def orig_mac_text(self) -> str:
+        """Originator MAC as text, empty where the link layer has none."""
+        return ""
+
+    def resp_mac_text(self) -> str:
+        """Responder MAC as text, empty where the link layer has none."""
+        return ""
+
+    def payload_size(self) -> int:
+        """Payload octets of both directions so far (by sequence numbers for TCP)."""
+        return 0
+
+    def flip(self) -> None:
+        """Exchange originator and responder (a protocol showed that the first packet misled)."""
+
+    def confirm(self, service: str) -> None:
+        """Record ``service`` as seen on this connection."""
+        if service not in self.services:
+            self.services.append(service)
+
+    def withdraw(self, service: str) -> None:
+        """Take ``service`` back: its analyzer met what the protocol does not allow."""
+        if service in self.services:
+            self.services.remove(service)
+
+
+VIOLATIONS_COUNT_UP_TO: Final = 10 * 1024
+"""Payload octets after which a protocol violation no longer disables the analyzer (Zeek's
+``DPD::ignore_violations_after``): a long, healthy connection is not disowned for one bad PDU."""
+
+
+class Analyzer:
+    """One application-protocol parser on one connection.
+
+    The owner calls ``stream``/``gap``/``end_of_stream`` (TCP: octets in order, each once) or
+    ``datagram`` (UDP: one payload), then ``finish`` exactly once. Input is never an exception: a
+    parser that meets nonsense calls ``violation`` and, when disabled, is fed no more.
+    """
+
+    def __init__(self, connection: Connection, service: str) -> None:
+        self.connection: Connection = connection
+        self.service: str = service
+        """Name under which the protocol appears in conn.log."""
+        self.alive: bool = True
+        """False once disabled; the owner then feeds it nothing more (``finish`` still comes)."""
+        self.confirmed: bool = False
+
+    def stream(self, from_orig: bool, data: bytes) -> None:
+        """Take the next in-order octets of one direction."""
+
+    def gap(self, from_orig: bool, length: int) -> None:
+        """Learn that ``length`` octets of one direction are missing and will not come."""
+
+    def datagram(self, from_orig: bool, data: bytes, length: int) -> None:
+        """Take one datagram's captured payload; ``length`` is its length on the wire."""
+
+    def end_of_stream(self, from_orig: bool) -> None:
+        """Learn that one direction has ended (FIN, all octets delivered)."""
+
+    def finish(self) -> None:
+        """Learn that the connection is over: emit what is pending, drop references."""
+
+    def confirm(self) -> None:
+        """Declare that the payload is this protocol (idempotent)."""
+        if not self.confirmed:
+            self.confirmed = True
+            self.connection.confirm(self.service)
+
+    def violation(self) -> None:
+        """Declare that the payload is not this protocol: disable, withdraw the service."""
+        if self.connection.payload_size() > VIOLATIONS_COUNT_UP_TO:
+            return
+        self.alive = False
+        self.connection.withdraw(self.service)
