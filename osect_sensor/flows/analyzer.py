@@ -81,6 +81,10 @@ class Connection:
         """Analyzers that receive this connection's payload, in order of attachment."""
         self.inactivity_timeout: int = 0
         """Microseconds of silence after which the connection ends."""
+        self.partial: bool = False
+        """Whether the TCP handshake was missed (set by the flow table, also when it changes)."""
+        self.had_gap: bool = False
+        """Whether octets of the TCP stream are missing, in either direction (ditto)."""
         self._uid: str = ""
         self._orig_text: str = ""
         self._resp_text: str = ""
@@ -167,6 +171,9 @@ class Analyzer:
     def end_of_stream(self, from_orig: bool) -> None:
         """Learn that one direction has ended (FIN, all octets delivered)."""
 
+    def flip(self) -> None:
+        """Learn that originator and responder were exchanged: what was one is now the other."""
+
     def finish(self) -> None:
         """Learn that the connection is over: emit what is pending, drop references."""
 
@@ -177,8 +184,88 @@ class Analyzer:
             self.connection.confirm(self.service)
 
     def violation(self) -> None:
-        """Declare that the payload is not this protocol: disable, withdraw the service."""
-        if self.connection.payload_size() > VIOLATIONS_COUNT_UP_TO:
+        """Declare that the payload is not this protocol: disable, withdraw the service.
+
+        It has no effect where the payload cannot be trusted (a stream that lacks its beginning or
+        has holes) and late in a connection.
+        """
+        connection = self.connection
+        if connection.partial or connection.had_gap:
+            return
+        if connection.payload_size() > VIOLATIONS_COUNT_UP_TO:
             return
         self.alive = False
-        self.connection.withdraw(self.service)
+        connection.withdraw(self.service)
+
+
+# Delivery to a list of analyzers. Content detection appends to the list while it is walked, and
+# what it appends has by then received the current octets: hence the length taken beforehand.
+
+
+def deliver_stream(analyzers: list[Analyzer], from_orig: bool, data: bytes) -> None:
+    """Give the next in-order octets to each analyzer; drop those that are disabled."""
+    dead = False
+    for index in range(len(analyzers)):
+        analyzer = analyzers[index]
+        if analyzer.alive:
+            analyzer.stream(from_orig, data)
+        if not analyzer.alive:
+            dead = True
+    if dead:
+        drop_disabled(analyzers)
+
+
+def deliver_gap(analyzers: list[Analyzer], from_orig: bool, length: int) -> None:
+    """Tell each analyzer that octets are missing; drop those that are disabled."""
+    dead = False
+    for index in range(len(analyzers)):
+        analyzer = analyzers[index]
+        if analyzer.alive:
+            analyzer.gap(from_orig, length)
+        if not analyzer.alive:
+            dead = True
+    if dead:
+        drop_disabled(analyzers)
+
+
+def deliver_datagram(analyzers: list[Analyzer], from_orig: bool, data: bytes, length: int) -> None:
+    """Give one datagram to each analyzer; drop those that are disabled."""
+    dead = False
+    for index in range(len(analyzers)):
+        analyzer = analyzers[index]
+        if analyzer.alive:
+            analyzer.datagram(from_orig, data, length)
+        if not analyzer.alive:
+            dead = True
+    if dead:
+        drop_disabled(analyzers)
+
+
+def deliver_end_of_stream(analyzers: list[Analyzer], from_orig: bool) -> None:
+    """Tell each analyzer that one direction has ended; drop those that are disabled."""
+    dead = False
+    for index in range(len(analyzers)):
+        analyzer = analyzers[index]
+        if analyzer.alive:
+            analyzer.end_of_stream(from_orig)
+        if not analyzer.alive:
+            dead = True
+    if dead:
+        drop_disabled(analyzers)
+
+
+def drop_disabled(analyzers: list[Analyzer]) -> None:
+    """Finish the disabled analyzers and take them off the list."""
+    index = 0
+    while index < len(analyzers):
+        if analyzers[index].alive:
+            index += 1
+        else:
+            analyzers.pop(index).finish()
+
+
+def finish_all(analyzers: list[Analyzer]) -> None:
+    """Finish every analyzer and empty the list: the stream is over."""
+    for index in range(len(analyzers)):
+        analyzers[index].finish()
+    analyzers.clear()
