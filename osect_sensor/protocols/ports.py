@@ -1,0 +1,83 @@
+"""Which analyzers a responder port attaches at once, before any content was seen.
+
+Content alone confirms a service: an analyzer on its usual port that finds something else says
+nothing. Where a port has several analyzers, their order is that of the table.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TCP_PORT_SERVICES: Final[dict[int, list[str]]] = {
+    21: ["ftp"],
+    22: ["ssh"],
+    25: ["smtp"],
+    53: ["dns"],
+    79: ["finger"],
+    80: ["http"],
+    81: ["http"],
+    88: ["krb_tcp"],
+    135: ["dce_rpc"],
+    139: ["smb"],
+    143: ["imap"],
+    389: ["ldap_tcp"],
+    443: ["ssl"],
+    445: ["smb"],
+    502: ["modbus"],
+    563: ["ssl"],
+    585: ["ssl"],
+    587: ["smtp"],
+    614: ["ssl"],
+    631: ["http"],
+    636: ["ssl"],
+    989: ["ssl"],
+    990: ["ssl"],
+    992: ["ssl"],
+    993: ["ssl"],
+    995: ["ssl"],
+    1080: ["http", "socks"],
+    1434: ["mysql"],
+    1883: ["mqtt"],
+    2811: ["ftp"],
+    3128: ["http"],
+    3268: ["ldap_tcp"],
+    3306: ["mysql"],
+    3389: ["rdp"],
+    5222: ["xmpp"],
+    5223: ["ssl"],
+    5269: ["xmpp"],
+    5432: ["postgresql"],
+    6379: ["redis"],
+    6666: ["irc"],
+    6667: ["irc"],
+    6668: ["irc"],
+    6669: ["irc"],
+    8000: ["http"],
+    8080: ["http"],
+    8888: ["http"],
+    20000: ["dnp3_tcp"],
+}
+
+UDP_PORT_SERVICES: Final[dict[int, list[str]]] = {
+    53: ["dns"],
+    67: ["dhcp"],
+    68: ["dhcp"],
+    88: ["krb"],
+    123: ["ntp"],
+    137: ["dns"],
+    161: ["snmp"],
+    162: ["snmp"],
+    389: ["ldap_udp"],
+    443: ["dtls", "quic"],
+    514: ["syslog"],
+    784: ["quic"],
+    853: ["quic"],
+    1812: ["radius"],
+    3389: ["rdpeudp"],
+    4011: ["dhcp"],
+    5060: ["sip"],
+    5353: ["dns"],
+    5355: ["dns"],
+    20000: ["dnp3_udp"],
+    61450: ["cclink_ie_field_basic"],
+}
