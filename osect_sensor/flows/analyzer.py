@@ -81,6 +81,9 @@ class Connection:
         """Analyzers that receive this connection's payload, in order of attachment."""
         self.inactivity_timeout: int = 0
         """Microseconds of silence after which the connection ends."""
+        self.silence_check: int = 0
+        """Microseconds between looks at the connection, counted from its start; a look that finds
+        silence for at least this long less one second ends the connection. 0 for none."""
         self.partial: bool = False
         """Whether the TCP handshake was missed (set by the flow table, also when it changes)."""
         self.had_gap: bool = False
@@ -123,6 +126,9 @@ class Connection:
     def payload_size(self) -> int:
         """Payload octets of both directions so far (by sequence numbers for TCP)."""
         return 0
+
+    def mark_unknown(self) -> None:
+        """Note in the history (``X``, once) that a parser gave up on a packet of it."""
 
     def flip(self) -> None:
         """Exchange originator and responder (a protocol showed that the first packet misled)."""
@@ -174,12 +180,15 @@ class Analyzer:
     def flip(self) -> None:
         """Learn that originator and responder were exchanged: what was one is now the other."""
 
+    def closed(self) -> None:
+        """Learn that a RST was seen, or that both sides have closed; payload may still come."""
+
     def finish(self) -> None:
         """Learn that the connection is over: emit what is pending, drop references."""
 
     def confirm(self) -> None:
-        """Declare that the payload is this protocol (idempotent)."""
-        if not self.confirmed:
+        """Declare that the payload is this protocol (idempotent, void once disabled)."""
+        if self.alive and not self.confirmed:
             self.confirmed = True
             self.connection.confirm(self.service)
 
