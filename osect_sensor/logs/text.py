@@ -1,0 +1,363 @@
+"""Rows as lines of text: one function a row type, and the value formats they share.
+
+Values look as Zeek's ASCII writer prints them with ``LogAscii::enable_utf_8=F``: ``-`` is unset,
+``(empty)`` is an empty string, set or vector, and every octet outside printable ASCII is escaped.
+Every line ends in a newline. Times and intervals always have six decimals; Zeek's change to
+exponents from 2³¹ seconds on is not imitated, because the contract says decimals.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from osect_sensor.logs.rows import (
+    UNSET,
+    ArpRow,
+    BrowserRow,
+    ConnRow,
+    DhcpRow,
+    Dhcpv6Row,
+    DnsRow,
+    FieldBasicRow,
+    FieldControlRow,
+    FingerprintRow,
+    FlowRow,
+    HttpRow,
+    NeighborRow,
+    NetbiosRow,
+    SsdpRow,
+)
+
+UNSET_FIELD: Final = "-"
+EMPTY_FIELD: Final = "(empty)"
+SET_SEPARATOR: Final = ","
+
+MICROSECONDS: Final = 1_000_000
+"""Microseconds in a second."""
+
+_SECONDS_IN_DAY: Final = 86_400
+_NO_MAC: Final = "00:00:00:00:00:00"
+"""What YAF and p0f-k print where the link layer has no addresses."""
+
+
+def _escape_table(separator: int) -> list[str]:
+    """The text of each octet: itself, ``\\\\`` for the backslash, otherwise ``\\xNN``."""
+    table: list[str] = []
+    for octet in range(256):
+        if octet == 0x5C:
+            table.append("\\\\")
+        elif 0x20 <= octet < 0x7F and octet != separator:
+            table.append(chr(octet))
+        else:
+            table.append(f"\\x{octet:02x}")
+    return table
+
+
+_ESCAPES: Final = _escape_table(0x09)
+_ESCAPES_IN_SET: Final = _escape_table(0x2C)
+_PLAIN: Final = bytes([octet for octet in range(0x20, 0x7F) if octet != 0x5C])
+_PLAIN_IN_SET: Final = bytes([octet for octet in range(0x20, 0x7F) if octet not in (0x2C, 0x5C)])
+
+
+def _escape(value: bytes, plain: bytes, escapes: list[str]) -> str:
+    if len(value) == 0:
+        return EMPTY_FIELD
+    if len(value.translate(None, plain)) == 0:
+        text = value.decode("ascii")
+        # A value that looks like a marker has its first octet escaped, so that readers can tell.
+        if text == UNSET_FIELD:
+            return "\\x2d"
+        if text == EMPTY_FIELD:
+            return "\\x28empty)"
+        return text
+    parts: list[str] = []
+    for octet in value:
+        parts.append(escapes[octet])
+    return "".join(parts)
+
+
+def string_text(value: bytes | None) -> str:
+    """Octets from the wire as a string value; ``None`` is unset."""
+    if value is None:
+        return UNSET_FIELD
+    return _escape(value, _PLAIN, _ESCAPES)
+
+
+def strings_text(values: list[bytes] | None) -> str:
+    """Strings from the wire as a set or vector, in which the separator is escaped too."""
+    if values is None:
+        return UNSET_FIELD
+    if len(values) == 0:
+        return EMPTY_FIELD
+    parts: list[str] = []
+    for value in values:
+        parts.append(_escape(value, _PLAIN_IN_SET, _ESCAPES_IN_SET))
+    return SET_SEPARATOR.join(parts)
+
+
+def own_text(value: str) -> str:
+    """Text that we made ourselves; the empty string is unset."""
+    if value == "":
+        return UNSET_FIELD
+    return value
+
+
+def count_text(value: int) -> str:
+    """A number; ``UNSET`` is unset."""
+    if value == UNSET:
+        return UNSET_FIELD
+    return str(value)
+
+
+def counts_text(values: list[int] | None) -> str:
+    """Numbers as a vector."""
+    if values is None:
+        return UNSET_FIELD
+    if len(values) == 0:
+        return EMPTY_FIELD
+    parts: list[str] = []
+    for value in values:
+        parts.append(count_text(value))
+    return SET_SEPARATOR.join(parts)
+
+
+def bool_text(value: bool) -> str:
+    """``T`` or ``F``."""
+    return "T" if value else "F"
+
+
+def time_text(microseconds: int) -> str:
+    """A time or interval, in microseconds, as seconds with six decimals."""
+    if microseconds >= MICROSECONDS:
+        digits = str(microseconds)
+        return digits[:-6] + "." + digits[-6:]
+    if microseconds == UNSET:
+        return UNSET_FIELD
+    if microseconds < 0:
+        return "-" + time_text(-microseconds)
+    return "0." + str(MICROSECONDS + microseconds)[1:]
+
+
+def intervals_text(values: list[int] | None) -> str:
+    """Intervals, in microseconds, as a vector."""
+    if values is None:
+        return UNSET_FIELD
+    if len(values) == 0:
+        return EMPTY_FIELD
+    parts: list[str] = []
+    for value in values:
+        parts.append(time_text(value))
+    return SET_SEPARATOR.join(parts)
+
+
+def _padded(value: int, width: int) -> str:
+    return str(value).zfill(width)
+
+
+def _civil_date(days: int) -> tuple[int, int, int]:
+    """Year, month and day of the day that lies ``days`` after 1970-01-01, Gregorian throughout.
+
+    Computed here because ``datetime`` raises beyond the year 9999, which a capture may claim.
+    """
+    # Count from 1 March of the year 0: leap days then end their year and the months are regular.
+    shifted = days + 719_468
+    era = shifted // 146_097
+    day_of_era = shifted - era * 146_097
+    year_of_era = (
+        day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096
+    ) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    month_from_march = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * month_from_march + 2) // 5 + 1
+    month = month_from_march + 3 if month_from_march < 10 else month_from_march - 9
+    year = year_of_era + era * 400
+    return (year + 1 if month <= 2 else year, month, day)
+
+
+def date_time_text(microseconds: int, date_separator: str, clock_separator: str) -> str:
+    """A time as ``YYYY-MM-DD``, ``date_separator``, ``HH MM SS`` with ``clock_separator``; UTC."""
+    seconds = microseconds // MICROSECONDS
+    days = seconds // _SECONDS_IN_DAY
+    second_of_day = seconds - days * _SECONDS_IN_DAY
+    year, month, day = _civil_date(days)
+    date = _padded(year, 4) + "-" + _padded(month, 2) + "-" + _padded(day, 2)
+    hour = _padded(second_of_day // 3600, 2)
+    minute = _padded(second_of_day // 60 % 60, 2)
+    second = _padded(second_of_day % 60, 2)
+    return date + date_separator + hour + clock_separator + minute + clock_separator + second
+
+
+def header_time_text(microseconds: int) -> str:
+    """A time as the ``#open`` and ``#close`` lines have it: ``2011-03-19-07-26-15``, UTC."""
+    return date_time_text(microseconds, "-", "-")
+
+
+def window_name(microseconds: int) -> str:
+    """The name of the window directory that starts then: ``2011-03-19-07:26:00``, UTC."""
+    return date_time_text(microseconds, "-", ":")
+
+
+def _millisecond_time_text(milliseconds: int) -> str:
+    return date_time_text(milliseconds * 1000, " ", ":") + "." + _padded(milliseconds % 1000, 3)
+
+
+def _milliseconds_text(milliseconds: int) -> str:
+    """Milliseconds as seconds with three decimals."""
+    if milliseconds < 0:
+        return "-" + _milliseconds_text(-milliseconds)
+    return str(milliseconds // 1000) + "." + _padded(milliseconds % 1000, 3)
+
+
+def _vlan_text(vlan: int) -> str:
+    """A VLAN id as three hex digits, 000 where there is none."""
+    return f"{vlan:03x}" if vlan > 0 else "000"
+
+
+def conn_line(row: ConnRow) -> str:
+    """A row of conn.log."""
+    return (
+        f"{time_text(row.ts)}\t{row.uid}\t{row.id_orig_h}\t{row.id_orig_p}\t{row.id_resp_h}"
+        f"\t{row.id_resp_p}\t{row.proto}\t{own_text(row.service)}\t{time_text(row.duration)}"
+        f"\t{count_text(row.orig_bytes)}\t{count_text(row.resp_bytes)}"
+        f"\t{own_text(row.conn_state)}\t-\t-\t{row.missed_bytes}\t{own_text(row.history)}"
+        f"\t{row.orig_pkts}\t{row.orig_ip_bytes}\t{row.resp_pkts}\t{row.resp_ip_bytes}"
+        f"\t{own_text(row.tunnel_parents)}\t{own_text(row.orig_l2_addr)}"
+        f"\t{own_text(row.resp_l2_addr)}\n"
+    )
+
+
+def flow_line(row: FlowRow) -> str:
+    """A row of yaf_flow.log; YAF keeps milliseconds, so differences are of whole milliseconds."""
+    start = row.start // 1000
+    end = row.end // 1000
+    rtt = (row.start + row.rtt) // 1000 - start
+    return (
+        f"{_milliseconds_text(start)}\t{_millisecond_time_text(start)}"
+        f"\t{_millisecond_time_text(end)}\t{_milliseconds_text(end - start)}"
+        f"\t{_milliseconds_text(rtt)}\t{row.protocol}\t{row.source}\t0\t{row.destination}\t0"
+        f"\t{row.source_mac or _NO_MAC}\t{row.destination_mac or _NO_MAC}"
+        f"\t0\t0\t0\t0\t00000000\t00000000\t{_vlan_text(row.vlan)}"
+        f"\t{_vlan_text(row.reverse_vlan)}\t{row.packets}\t{row.octets}\t{row.reverse_packets}"
+        f"\t{row.reverse_octets}\t{row.end_reason}\n"
+    )
+
+
+def arp_line(row: ArpRow) -> str:
+    """A row of arp.log."""
+    return (
+        f"{time_text(row.ts)}\t{own_text(row.orig_mac)}\t{own_text(row.orig_ip)}"
+        f"\t{own_text(row.resp_mac)}\t{own_text(row.resp_ip)}\t-\t-\t{own_text(row.who_has)}\t-\n"
+    )
+
+
+def neighbor_line(row: NeighborRow) -> str:
+    """A row of ns.log."""
+    return (
+        f"{time_text(row.ts)}\t{own_text(row.orig_mac)}\t{own_text(row.orig_ip)}"
+        f"\t{own_text(row.resp_mac)}\t{own_text(row.resp_ip)}\t{own_text(row.who_has)}\n"
+    )
+
+
+def dns_line(row: DnsRow) -> str:
+    """A row of dns.log."""
+    return (
+        f"{time_text(row.ts)}\t{row.uid}\t{row.id_orig_h}\t{row.id_orig_p}\t{row.id_resp_h}"
+        f"\t{row.id_resp_p}\t{row.proto}\t{count_text(row.trans_id)}\t{time_text(row.rtt)}"
+        f"\t{string_text(row.query)}\t{count_text(row.qclass)}\t{own_text(row.qclass_name)}"
+        f"\t{count_text(row.qtype)}\t{own_text(row.qtype_name)}\t{count_text(row.rcode)}"
+        f"\t{own_text(row.rcode_name)}\t{bool_text(row.aa)}\t{bool_text(row.tc)}"
+        f"\t{bool_text(row.rd)}\t{bool_text(row.ra)}\t{row.z}\t{strings_text(row.answers)}"
+        f"\t{intervals_text(row.ttls)}\t{bool_text(row.rejected)}\n"
+    )
+
+
+def fingerprint_line(row: FingerprintRow) -> str:
+    """A row of p0f-k.log."""
+    return (
+        f"{time_text(row.ts)}\t{row.mod}\t{row.src_ip}\t{row.src_mac or _NO_MAC}\t{row.os}"
+        f"\t{row.raw_sig}\n"
+    )
+
+
+def _tags_text(tags: list[str]) -> str:
+    if len(tags) == 0:
+        return EMPTY_FIELD
+    return SET_SEPARATOR.join(tags)
+
+
+def http_line(row: HttpRow) -> str:
+    """A row of http.log; the password is never written."""
+    return (
+        f"{time_text(row.ts)}\t{row.uid}\t{row.id_orig_h}\t{row.id_orig_p}\t{row.id_resp_h}"
+        f"\t{row.id_resp_p}\t{row.trans_depth}\t{string_text(row.method)}"
+        f"\t{string_text(row.host)}\t{string_text(row.uri)}\t{string_text(row.referrer)}"
+        f"\t{string_text(row.version)}\t{string_text(row.user_agent)}\t{string_text(row.origin)}"
+        f"\t{row.request_body_len}\t{row.response_body_len}\t{count_text(row.status_code)}"
+        f"\t{string_text(row.status_msg)}\t{count_text(row.info_code)}"
+        f"\t{string_text(row.info_msg)}\t{_tags_text(row.tags)}\t{string_text(row.username)}\t-"
+        f"\t{strings_text(row.proxied)}\t{own_text(row.orig_l2_addr)}"
+        f"\t{own_text(row.resp_l2_addr)}\n"
+    )
+
+
+def dhcp_line(row: DhcpRow) -> str:
+    """A row of dhcp2.log."""
+    return (
+        f"{time_text(row.ts)}\t{row.src_ip}\t{own_text(row.src_mac)}\t{string_text(row.hostname)}"
+        f"\t{counts_text(row.parameter_list)}\t{string_text(row.class_id)}\n"
+    )
+
+
+def netbios_line(row: NetbiosRow) -> str:
+    """A row of netbios-ns.log."""
+    return (
+        f"{time_text(row.ts)}\t{row.src_ip}\t{own_text(row.src_mac)}\t{string_text(row.name)}"
+        f"\t{count_text(row.ttl)}\t{own_text(row.service_type)}\n"
+    )
+
+
+def browser_line(row: BrowserRow) -> str:
+    """A row of mswin-browser.log."""
+    return (
+        f"{time_text(row.ts)}\t{row.src_ip}\t{own_text(row.src_mac)}"
+        f"\t{string_text(row.server_name)}\t{own_text(row.os_version)}"
+        f"\t{own_text(row.server_type)}\t{own_text(row.browser_version)}"
+        f"\t{own_text(row.signature)}\t{string_text(row.host_comment)}\n"
+    )
+
+
+def dhcpv6_line(row: Dhcpv6Row) -> str:
+    """A row of dhcpv6.log."""
+    return (
+        f"{time_text(row.ts)}\t{row.src_ip}\t{own_text(row.src_mac)}\t{string_text(row.hostname)}"
+        f"\t{counts_text(row.finger_print)}\t{count_text(row.enterprise_number)}"
+        f"\t{string_text(row.vendor_class)}\n"
+    )
+
+
+def ssdp_line(row: SsdpRow) -> str:
+    """A row of ssdp.log."""
+    return (
+        f"{time_text(row.ts)}\t{row.src_ip}\t{own_text(row.src_mac)}\t{own_text(row.method)}"
+        f"\t{string_text(row.server_or_user_agent)}\n"
+    )
+
+
+def field_basic_line(row: FieldBasicRow) -> str:
+    """A row of cclink-ief-basic.log."""
+    return (
+        f"{time_text(row.ts)}\t{row.uid}\t{row.id_orig_h}\t{row.id_orig_p}\t{row.id_resp_h}"
+        f"\t{row.id_resp_p}\t{own_text(row.pdu)}\t{own_text(row.cmd)}\t{row.number}"
+        f"\t{time_text(row.ts_end)}\n"
+    )
+
+
+def field_control_line(row: FieldControlRow) -> str:
+    """A row of cclink-ie.log."""
+    return (
+        f"{time_text(row.ts)}\t{own_text(row.src_mac)}\t{own_text(row.dst_mac)}"
+        f"\t{own_text(row.service)}\t{own_text(row.pdu_type)}\t{own_text(row.cmd)}"
+        f"\t{string_text(row.node_type)}\t{count_text(row.node_id)}"
+        f"\t{own_text(row.connection_info)}\t{own_text(row.src_node_number)}\t{row.number}"
+        f"\t{time_text(row.ts_end)}\n"
+    )
