@@ -45,6 +45,12 @@ class AnalysisContext:
         ``originator`` may be empty for "anybody"; ``lifetime`` is in microseconds.
         """
 
+    def attach(self, connection: Connection) -> None:
+        """Choose the analyzers of a connection, just before its first payload is delivered."""
+
+    def flipped(self, connection: Connection) -> None:
+        """Learn that originator and responder of a connection were exchanged."""
+
     def stream_analyzers(self, connection: Connection, service: str) -> list[Analyzer]:
         """Fresh analyzers for a stream inside a stream (CONNECT, SOCKS, STARTTLS, …).
 
@@ -75,10 +81,11 @@ class Connection:
         self.resp_port: int = resp_port
         self.start: int = 0
         """Time of the first packet, microseconds."""
-        self.services: list[str] = []
+        self.services: list[str] = NO_SERVICES
         """Confirmed service names in the order of their confirmation."""
-        self.analyzers: list[Analyzer] = []
-        """Analyzers that receive this connection's payload, in order of attachment."""
+        self.analyzers: list[Analyzer] = NO_ANALYZERS
+        """Analyzers that receive this connection's payload, in order of attachment. Replace the
+        list to attach the first one; the table walks it by index, so appending is safe."""
         self.inactivity_timeout: int = 0
         """Microseconds of silence after which the connection ends."""
         self.silence_check: int = 0
@@ -135,7 +142,9 @@ class Connection:
 
     def confirm(self, service: str) -> None:
         """Record ``service`` as seen on this connection."""
-        if service not in self.services:
+        if self.services is NO_SERVICES:
+            self.services = [service]
+        elif service not in self.services:
             self.services.append(service)
 
     def withdraw(self, service: str) -> None:
@@ -143,6 +152,10 @@ class Connection:
         if service in self.services:
             self.services.remove(service)
 
+
+# Most connections of a scan never carry payload: they share these lists, which stay empty.
+NO_SERVICES: Final[list[str]] = []
+NO_ANALYZERS: Final[list[Analyzer]] = []
 
 VIOLATIONS_COUNT_UP_TO: Final = 10 * 1024
 """Payload octets after which a protocol violation no longer disables the analyzer (Zeek's
