@@ -1,0 +1,134 @@
+"""The command ``osect-harness``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from osect_harness import conformance, output
+from osect_harness.adapters import Profile, golden_profile
+from osect_harness.compare import Options
+from osect_harness.contract import LOG_NAMES
+from osect_harness.errors import FAILED, OK, USAGE, UsageError
+from osect_harness.explained import Explained, load_explained
+
+DIRECTORY = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, dir_okay=False)
+TABLES = [name for name in LOG_NAMES if name != "eve"]
+
+
+class _Group(click.Group):
+    """Turns what the harness cannot use into one line and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            click.echo(f"osect-harness: {error}", err=True)
+            sys.exit(USAGE)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Judge the logs of a sensor.
+
+    Exit codes: 0 everything holds, 1 the logs break the contract or differ, 2 the harness was
+    given something it cannot use.
+    """
+
+
+def _comparison_options(command: Any) -> Any:
+    for option in reversed(
+        [
+            click.option("--jobs", "-j", "jobs_count", type=click.IntRange(min=1), default=None,
+                         help="Processes to use; all cores by default."),
+            click.option("--log", "logs", multiple=True, type=click.Choice(TABLES),
+                         help="Compare only this log; may be repeated."),
+            click.option("--show", type=click.IntRange(min=0), default=25, show_default=True,
+                         help="Differences to print."),
+            click.option("--diff", "diff_file", type=FILE, help="Write every difference here."),
+            click.option("--junit", type=FILE, help="Write a JUnit file."),
+            click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@cli.command("conformance")
+@click.argument("ours", type=DIRECTORY)
+@click.argument("golden", type=DIRECTORY)
+@click.option("--capture", default="*", help="Compare only captures whose name matches.")
+@click.option(
+    "--explained",
+    "explained_file",
+    type=FILE,
+    help="List of explained differences instead of the reviewed one.",
+)
+@click.option("--no-explained", is_flag=True, help="Explain nothing.")
+@click.option(
+    "--p0f-os", is_flag=True, help="Score p0f's label too: both sides used the same database."
+)
+@_comparison_options
+def conformance_command(
+    ours: Path,
+    golden: Path,
+    capture: str,
+    explained_file: Path | None,
+    no_explained: bool,
+    p0f_os: bool,
+    **common: Any,
+) -> None:
+    """Compare OURS with what the real tools wrote, GOLDEN.
+
+    Both hold one directory a capture, with the logs in it, at the same relative place.
+    """  # fmt: skip
+    if explained_file is not None and not explained_file.is_file():
+        raise UsageError(f"{explained_file} does not exist: name a list of explained differences")
+    explained = Explained() if no_explained else load_explained(explained_file)
+    options = Options(
+        profile=golden_profile(),
+        explained=explained,
+        logs=frozenset(common["logs"]),
+        unscored=frozenset() if p0f_os else frozenset({("p0f-k", "os")}),
+    )
+    _finish(conformance.plan(ours, golden, capture), options, **common)
+
+
+@cli.command("diff")
+@click.argument("old", type=DIRECTORY)
+@click.argument("new", type=DIRECTORY)
+@_comparison_options
+def diff_command(old: Path, new: Path, **common: Any) -> None:
+    """Compare the logs of two trees, or of two directories, record by record."""
+    options = Options(profile=Profile(), logs=frozenset(common["logs"]))
+    _finish(conformance.plan_union(old, new), options, **common)
+
+
+def _finish(
+    jobs: list[conformance.Job],
+    options: Options,
+    *,
+    jobs_count: int | None = None,
+    **common: Any,
+) -> None:
+    results = conformance.run(jobs, options, jobs_count or 0)
+    report = conformance.summarize(results, options)
+    if common["diff_file"]:
+        output.write_differences(report, common["diff_file"])
+    if common["junit"]:
+        output.write_junit(report, common["junit"])
+    if common["as_json"]:
+        click.echo(json.dumps(output.as_json(report), indent=2, sort_keys=True))
+    else:
+        for line in output.text(report, common["show"]):
+            click.echo(line.encode("utf-8", "backslashreplace").decode())
+    sys.exit(OK if report.passed else FAILED)
+
+
+def main() -> None:
+    """Run the command."""
+    cli(prog_name="osect-harness")
