@@ -32,11 +32,12 @@ SEEN_FIN_RST: Final = 0x8
 SEEN_DATA: Final = 0x10
 SEEN_ACK: Final = 0x20
 SEEN_MULTI_FLAG: Final = 0x40
+SEEN_UNKNOWN: Final = 0x400
 SEEN_TUNNEL_LIMIT: Final = 0x4000
 
 MAX_HISTORY: Final = 512
-"""Characters kept; Zeek has no bound. F, H, R and S repeat for each new sequence number, so a forger
-can add one a packet."""
+"""Characters kept; Zeek has no bound. F, H, R and S repeat for each new sequence number, so a
+forger can add one a packet."""
 
 MAX_TUNNEL_CHANGES: Final = 5
 """Changes of the enclosing tunnel that are followed (Zeek's ``max_changes_per_connection``)."""
@@ -216,18 +217,19 @@ class FlowConnection(Connection):
         """No timer of this connection fires before this time."""
         self.wheel_second: int = 0
         """The second under which the table will look at it next."""
+        # When each timer fires, microseconds; 0 for a timer that does not run.
         self.attempt_due: int = 0
         self.expire_due: int = 0
         self.delete_due: int = 0
+        self.silence_due: int = 0
         self.report_due: int = 0
         self.reported: Reported | None = None
         self.active: bool = True
         """False once the connection finished or was reset: no more expiry checks."""
-        self.partial: bool = False
-        """Whether the connection was joined in the middle."""
         self.first_orig_seen: bool = False
         self.first_resp_seen: bool = False
         self.close_deferred: bool = False
+        """Whether an end closed while octets of its stream were still missing."""
         self.deferred_finish: bool = False
 
     def make_uid(self) -> str:
@@ -271,6 +273,12 @@ class FlowConnection(Connection):
         """Append to the history."""
         if len(self.history) < MAX_HISTORY:
             self.history += code
+
+    def mark_unknown(self) -> None:
+        """Add ``X`` to the history, once."""
+        if self.history_seen & SEEN_UNKNOWN == 0:
+            self.history_seen |= SEEN_UNKNOWN
+            self.add_history("X")
 
     def flip(self) -> None:
         """Exchange originator and responder."""

@@ -1,0 +1,635 @@
+"""The connection table: which packet belongs to which connection, and when a connection ends."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from osect_sensor.flows.analyzer import (
+    NO_ANALYZERS,
+    AnalysisContext,
+    deliver_datagram,
+    finish_all,
+)
+from osect_sensor.flows.endpoint import (
+    INACTIVE,
+    NO_MACS,
+    RESET,
+    SYN_ACK_SENT,
+    SYN_SENT,
+    Endpoint,
+    FlowConnection,
+    TcpEndpoint,
+)
+from osect_sensor.flows.likely_servers import is_likely_tcp_server, is_likely_udp_server
+from osect_sensor.flows.tcp import (
+    ACK,
+    LINGER,
+    SECOND,
+    SESSION_CHECK,
+    SYN,
+    TcpTracker,
+)
+from osect_sensor.flows.uid import UidSource
+from osect_sensor.wire.octets import u16, u32
+from osect_sensor.wire.packet import ICMP, TCP, UDP, Packet
+
+SYN_TIMEOUT: Final = 5 * SECOND
+"""First look at a TCP connection after its first packet (Zeek's ``tcp_SYN_timeout``)."""
+INACTIVITY: Final = 60 * SECOND
+"""Silence that ends a UDP or ICMP connection, or a TCP handshake."""
+
+MAX_CONNECTIONS: Final = 524_288
+"""Live connections. Twice what Linux tracks by default (nf_conntrack) on a machine of 4 GiB; at
+about 1 KiB each a flood from random addresses stays near half a GiB. Beyond it the oldest ends
+early, which loses no packet: a later packet of it starts a new connection."""
+
+_BROADCAST: Final = b"\xff\xff\xff\xff"
+
+
+def icmp_counterpart(icmp_type: int) -> int:
+    """The ICMP type that answers ``icmp_type``, -1 where none does (RFC 792, 950, 1256)."""
+    if icmp_type == 8:
+        return 0
+    if icmp_type == 0:
+        return 8
+    if icmp_type in (13, 15, 17):
+        return icmp_type + 1
+    if icmp_type in (14, 16, 18):
+        return icmp_type - 1
+    if icmp_type == 10:
+        return 9
+    if icmp_type == 9:
+        return 10
+    return -1
+
+
+def icmpv6_counterpart(icmp_type: int) -> int:
+    """The ICMPv6 type that answers ``icmp_type``, -1 where none does (RFC 4443, 4861, 6275)."""
+    if icmp_type in (128, 130, 133, 135, 139, 144):
+        return icmp_type + 1
+    if icmp_type in (129, 131, 134, 136, 140, 145):
+        return icmp_type - 1
+    return -1
+
+
+@final
+class ConnectionTable:
+    """All live connections, found by addresses and ports in either direction.
+
+    Each end has an entry of its own, keyed by the octets as they stand in its packets, so that
+    finding a packet's connection takes one slice and one look-up.
+    """
+
+    __slots__ = (
+        "_connections",
+        "_context",
+        "_icmp",
+        "_previous",
+        "_tcp",
+        "_tracker",
+        "_udp",
+        "_uids",
+        "_wheel",
+        "_wheel_second",
+        "evicted",
+        "rejected",
+        "report_interval",
+        "total",
+    )
+
+    def __init__(self, context: AnalysisContext, uids: UidSource, report_interval: int) -> None:
+        self._context: AnalysisContext = context
+        self._uids: UidSource = uids
+        self._tracker: TcpTracker = TcpTracker()
+        self._tcp: dict[bytes, TcpEndpoint] = {}
+        self._udp: dict[bytes, Endpoint] = {}
+        self._icmp: dict[bytes, Endpoint] = {}
+        self._connections: dict[FlowConnection, int] = {}
+        """Live connections in order of their beginning."""
+        self._wheel: dict[int, list[FlowConnection]] = {}
+        """Which connections to look at once a second of capture time has passed."""
+        self._wheel_second: int = 0
+        self._previous: int = 0
+        """Time of the packet before the current one."""
+        self.report_interval: int = report_interval
+        """Microseconds between rows of a long-lived connection, 0 for a row at its end only."""
+        self.rejected: int = 0
+        """Packets whose transport header was missing or cut off."""
+        self.evicted: int = 0
+        """Connections ended early because the table was full."""
+        self.total: int = 0
+        """Connections so far."""
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    # Time
+
+    def advance(self, now: int) -> None:
+        """Move the clock: end what timed out in the seconds that have passed."""
+        second = now // SECOND
+        if second > self._wheel_second:
+            self._turn(second, now)
+
+    def packet_done(self, now: int) -> None:
+        """Remember the time of the packet that was just processed."""
+        self._previous = now
+
+    def _turn(self, second: int, now: int) -> None:
+        wheel = self._wheel
+        first = self._wheel_second
+        self._wheel_second = second
+        if second - first > len(wheel):
+            due = sorted(wheel)
+            for key in due:
+                if key >= second:
+                    break
+                self._look_at(wheel.pop(key), key, now)
+            return
+        for key in range(first, second):
+            if key in wheel:
+                self._look_at(wheel.pop(key), key, now)
+
+    def _look_at(self, connections: list[FlowConnection], key: int, now: int) -> None:
+        for connection in connections:
+            if connection.live and connection.wheel_second == key:
+                connection.wheel_second = 0
+                if self._expired(connection, now):
+                    self._remove(connection)
+                else:
+                    self._schedule(connection)
+
+    def _schedule(self, connection: FlowConnection) -> None:
+        """Work out when the next timer fires and put the connection into the wheel."""
+        due = connection.last + connection.inactivity_timeout
+        if connection.attempt_due != 0 and connection.attempt_due < due:
+            due = connection.attempt_due
+        if connection.expire_due != 0 and connection.expire_due < due:
+            due = connection.expire_due
+        if connection.delete_due != 0 and connection.delete_due < due:
+            due = connection.delete_due
+        if connection.silence_due != 0 and connection.silence_due < due:
+            due = connection.silence_due
+        if connection.report_due != 0 and connection.report_due < due:
+            due = connection.report_due
+        connection.due = due
+        second = due // SECOND
+        if second < self._wheel_second:
+            second = self._wheel_second
+        if connection.wheel_second == 0 or second < connection.wheel_second:
+            connection.wheel_second = second
+            bucket = self._wheel.get(second)
+            if bucket is None:
+                self._wheel[second] = [connection]
+            else:
+                bucket.append(connection)
+
+    def _expired(self, connection: FlowConnection, now: int) -> bool:
+        """Run the timers that are due; returns whether they end the connection."""
+        if connection.report_due != 0 and now >= connection.report_due:
+            self._report(connection, now)
+        if connection.delete_due != 0 and now >= connection.delete_due:
+            return True
+        if connection.protocol == TCP:
+            orig, resp = connection.tcp_states()
+            if connection.attempt_due != 0 and now >= connection.attempt_due:
+                connection.attempt_due = 0
+                if connection.active and orig in (SYN_SENT, SYN_ACK_SENT) and resp == INACTIVE:
+                    return True
+            while connection.expire_due != 0 and now >= connection.expire_due:
+                if not connection.active:
+                    connection.expire_due = 0
+                    break
+                # Timers fire with the first packet that comes after they are due.
+                fired = connection.expire_due if self._previous >= connection.expire_due else now
+                if connection.last + LINGER < fired and _may_expire(connection, orig, resp):
+                    return True
+                connection.expire_due = fired + SESSION_CHECK
+        if connection.silence_due != 0 and now >= connection.silence_due:
+            if now - connection.last >= connection.silence_check - SECOND:
+                return True
+            connection.silence_due = now + connection.silence_check
+        return now >= connection.last + connection.inactivity_timeout
+
+    def _report(self, connection: FlowConnection, now: int) -> None:
+        """An interim row of a long-lived connection."""
+        while connection.report_due <= now:
+            connection.report_due += self.report_interval
+        self._context.sink.conn(connection.interim_row())
+
+    # Life and death
+
+    def _begin(self, connection: FlowConnection, packet: Packet, timeout: int) -> None:
+        now = packet.timestamp
+        connection.start = now
+        connection.last = now
+        connection.inactivity_timeout = timeout
+        if packet.destination_mac >= 0:
+            start = packet.destination_mac
+            connection.macs = packet.link[start : start + 12]
+        elif packet.source_mac >= 0:
+            # A cooked capture has no destination address.
+            connection.macs = (
+                b"\0\0\0\0\0\0" + packet.link[packet.source_mac : packet.source_mac + 6]
+            )
+        else:
+            connection.macs = NO_MACS
+        if packet.encapsulation is not None:
+            connection.encapsulation = packet.encapsulation
+            connection.add_tunnel_parent(packet.encapsulation)
+        if self.report_interval != 0:
+            connection.report_due = now + self.report_interval
+        self.total += 1
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self.evicted += 1
+            self._remove(next(iter(self._connections)))
+        self._connections[connection] = 0
+
+    def _remove(self, connection: FlowConnection) -> None:
+        """End a connection: its analyzers finish, its row is written."""
+        if not connection.live:
+            return
+        connection.live = False
+        del self._connections[connection]
+        orig = connection.orig
+        resp = connection.resp
+        if connection.protocol == TCP:
+            if orig is not None:
+                self._tcp.pop(orig.key, None)
+            if resp is not None:
+                self._tcp.pop(resp.key, None)
+        else:
+            entries = self._udp if connection.protocol == UDP else self._icmp
+            if orig is not None:
+                entries.pop(orig.key, None)
+            if resp is not None:
+                entries.pop(resp.key, None)
+        if connection.analyzers is not NO_ANALYZERS:
+            finish_all(connection.analyzers)
+        if connection.reported is None:
+            self._context.sink.conn(connection.row())
+        else:
+            self._context.sink.conn(connection.interim_row())
+        # The ends and the connection refer to each other: cut that for the reference counter.
+        connection.orig = None
+        connection.resp = None
+
+    def finish(self) -> None:
+        """End all connections: the capture is over."""
+        for connection in list(self._connections):
+            self._remove(connection)
+        self._wheel.clear()
+
+    # TCP
+
+    def tcp(self, packet: Packet) -> FlowConnection | None:
+        """Take a TCP packet; returns its connection, None if it has no TCP header."""
+        data = packet.data
+        transport = packet.transport
+        remaining = packet.captured_end - transport
+        length = packet.payload_end - transport
+        if remaining < 20 or 0 < length < 20:
+            self.rejected += 1
+            return None
+        if packet.address_length == 4 and packet.source + 8 == transport:
+            key = data[packet.source : packet.source + 12]
+        else:
+            key = (
+                data[packet.source : packet.source + packet.address_length]
+                + data[packet.destination : packet.destination + packet.address_length]
+                + data[transport : transport + 4]
+            )
+        now = packet.timestamp
+        flags = data[transport + 13]
+        endpoint = self._tcp.get(key)
+        if endpoint is None:
+            endpoint = self._other_tcp_end(key)
+        if endpoint is not None:
+            connection = endpoint.connection
+            if now >= connection.due:
+                if self._expired(connection, now):
+                    self._remove(connection)
+                    endpoint = None
+                else:
+                    self._schedule(connection)
+            if endpoint is not None and flags & SYN and self._is_reuse(connection, packet):
+                self._remove(connection)
+                endpoint = None
+            elif endpoint is not None and (
+                packet.encapsulation is not None or connection.encapsulation is not None
+            ):
+                connection.enclose(packet.encapsulation)
+        if endpoint is None:
+            endpoint = self._new_tcp(packet, key, flags)
+            connection = endpoint.connection
+        else:
+            connection = endpoint.connection
+        header = (data[transport + 12] >> 4) * 4
+        if header < 20 or header > length or header > remaining:
+            self.rejected += 1
+            return connection
+        peer = connection.resp if endpoint.is_orig else connection.orig
+        if not isinstance(peer, TcpEndpoint):
+            peer = self._missing_tcp_end(connection, endpoint)
+        self._tracker.segment(
+            connection,
+            endpoint,
+            peer,
+            flags,
+            u32(data, transport + 4),
+            u32(data, transport + 8),
+            u16(data, transport + 14),
+            length - header,
+            data,
+            transport + header,
+            remaining - header,
+            now,
+        )
+        endpoint.packets += 1
+        endpoint.ip_octets += packet.ip_length
+        if connection.due == 0:
+            self._schedule(connection)
+        return connection
+
+    def _reverse(self, key: bytes) -> bytes:
+        """The key of the other direction."""
+        size = (len(key) - 4) // 2
+        return (
+            key[size : 2 * size] + key[:size] + key[2 * size + 2 :] + key[2 * size : 2 * size + 2]
+        )
+
+    def _other_tcp_end(self, key: bytes) -> TcpEndpoint | None:
+        """The end that sends under ``key``, if the other end is known already."""
+        known = self._tcp.get(self._reverse(key))
+        if known is None:
+            return None
+        connection = known.connection
+        other = connection.resp if known.is_orig else connection.orig
+        if isinstance(other, TcpEndpoint):
+            return other
+        return self._missing_tcp_end(connection, known)
+
+    def _missing_tcp_end(self, connection: FlowConnection, known: TcpEndpoint) -> TcpEndpoint:
+        end = TcpEndpoint(connection, not known.is_orig, self._reverse(known.key))
+        if known.is_orig:
+            connection.resp = end
+        else:
+            connection.orig = end
+        if end.key != known.key:
+            self._tcp[end.key] = end
+        return end
+
+    def _new_tcp(self, packet: Packet, key: bytes, flags: int) -> TcpEndpoint:
+        size = packet.address_length
+        source_port = u16(key, 2 * size)
+        destination_port = u16(key, 2 * size + 2)
+        connection = FlowConnection(
+            self._context,
+            self._uids,
+            TCP,
+            key[:size],
+            key[size : 2 * size],
+            source_port,
+            destination_port,
+        )
+        self._begin(connection, packet, INACTIVITY)
+        connection.expire_due = packet.timestamp + SYN_TIMEOUT
+        endpoint = TcpEndpoint(connection, True, key)
+        connection.orig = endpoint
+        self._tcp[key] = endpoint
+        flip = False
+        if flags & (SYN | ACK) != SYN and is_likely_tcp_server(source_port):
+            if is_likely_tcp_server(destination_port):
+                flip = not flags & SYN and source_port < destination_port
+            else:
+                flip = True
+        if flip and connection.resp_address != _BROADCAST:
+            connection.flip()
+        return endpoint
+
+    def _is_reuse(self, connection: FlowConnection, packet: Packet) -> bool:
+        """Whether a SYN (or SYN+ACK) begins another connection between the same ports."""
+        data = packet.data
+        transport = packet.transport
+        if data[transport + 12] >> 4 < 5:
+            return False
+        orig = connection.orig
+        resp = connection.resp
+        orig_state, resp_state = connection.tcp_states()
+        flags = data[transport + 13]
+        known = orig
+        if flags & ACK:
+            if orig_state != INACTIVE:
+                return False
+            known = resp
+        if (isinstance(orig, TcpEndpoint) and orig.did_close) or (
+            isinstance(resp, TcpEndpoint) and resp.did_close
+        ):
+            return True
+        seq = u32(data, transport + 4)
+        known_seq = known.start_seq & 0xFFFFFFFF if isinstance(known, TcpEndpoint) else 0
+        if seq == known_seq:
+            return False
+        known_state = known.state if isinstance(known, TcpEndpoint) else INACTIVE
+        return not (
+            not flags & ACK
+            and known_state == SYN_ACK_SENT
+            and resp_state == INACTIVE
+            and seq == (resp.start_seq & 0xFFFFFFFF if isinstance(resp, TcpEndpoint) else 0)
+        )
+
+    # UDP
+
+    def udp(self, packet: Packet) -> FlowConnection | None:
+        """Take a UDP packet; returns its connection, None if it has no UDP header.
+
+        The payload is delivered to the analyzers by ``deliver_datagram``, after the tunnels that
+        UDP carries were looked at.
+        """
+        data = packet.data
+        transport = packet.transport
+        remaining = packet.captured_end - transport
+        length = packet.payload_end - transport
+        if remaining < 8 or 0 < length < 8:
+            self.rejected += 1
+            return None
+        if packet.address_length == 4 and packet.source + 8 == transport:
+            key = data[packet.source : packet.source + 12]
+        else:
+            key = (
+                data[packet.source : packet.source + packet.address_length]
+                + data[packet.destination : packet.destination + packet.address_length]
+                + data[transport : transport + 4]
+            )
+        now = packet.timestamp
+        endpoint = self._udp.get(key)
+        if endpoint is None:
+            endpoint = self._other_end(self._udp, key, self._reverse(key))
+        if endpoint is not None:
+            endpoint = self._still_live(endpoint, packet)
+        if endpoint is None:
+            endpoint = self._new_udp(packet, key)
+        connection = endpoint.connection
+        connection.last = now
+        octets = u16(data, transport + 4) - 8
+        if endpoint.octets < 0:
+            endpoint.octets = octets
+            connection.add_history("D" if endpoint.is_orig else "d")
+        else:
+            endpoint.octets += octets
+        endpoint.packets += 1
+        endpoint.ip_octets += packet.ip_length
+        return connection
+
+    def deliver(self, connection: FlowConnection, packet: Packet) -> None:
+        """Give a UDP packet's payload to the analyzers of its connection."""
+        if not connection.attached:
+            connection.attached = True
+            self._context.attach(connection)
+            if connection.silence_check != 0:
+                connection.silence_due = packet.timestamp + connection.silence_check
+                self._schedule(connection)
+        analyzers = connection.analyzers
+        if len(analyzers) == 0:
+            return
+        start = packet.transport + 8
+        end = packet.payload_end
+        length = end - start
+        if length < 0 or end > packet.captured_end:
+            end = packet.captured_end
+            if length < 0:
+                length = end - start
+        data = packet.data
+        orig = connection.orig
+        size = packet.address_length
+        from_orig = orig is not None and (
+            connection.orig_port == u16(data, packet.transport)
+            and connection.orig_address == data[packet.source : packet.source + size]
+        )
+        deliver_datagram(analyzers, from_orig, data[start:end] if start < end else b"", length)
+
+    def _new_udp(self, packet: Packet, key: bytes) -> Endpoint:
+        size = packet.address_length
+        source_port = u16(key, 2 * size)
+        destination_port = u16(key, 2 * size + 2)
+        connection = FlowConnection(
+            self._context,
+            self._uids,
+            UDP,
+            key[:size],
+            key[size : 2 * size],
+            source_port,
+            destination_port,
+        )
+        self._begin(connection, packet, INACTIVITY)
+        endpoint = Endpoint(connection, True, key)
+        connection.orig = endpoint
+        self._udp[key] = endpoint
+        if (
+            is_likely_udp_server(source_port)
+            and not is_likely_udp_server(destination_port)
+            and connection.resp_address != _BROADCAST
+        ):
+            connection.flip()
+        self._schedule(connection)
+        return endpoint
+
+    def _other_end(
+        self, entries: dict[bytes, Endpoint], key: bytes, reverse: bytes
+    ) -> Endpoint | None:
+        """The end that sends under ``key``, if the other end is known already."""
+        known = entries.get(reverse)
+        if known is None:
+            return None
+        connection = known.connection
+        end = Endpoint(connection, not known.is_orig, key)
+        if known.is_orig:
+            connection.resp = end
+        else:
+            connection.orig = end
+        entries[key] = end
+        return end
+
+    def _still_live(self, endpoint: Endpoint, packet: Packet) -> Endpoint | None:
+        """The endpoint, or None if its connection has timed out by now."""
+        connection = endpoint.connection
+        if packet.timestamp >= connection.due:
+            if self._expired(connection, packet.timestamp):
+                self._remove(connection)
+                return None
+            self._schedule(connection)
+        if packet.encapsulation is not None or connection.encapsulation is not None:
+            connection.enclose(packet.encapsulation)
+        return endpoint
+
+    # ICMP
+
+    def icmp(self, packet: Packet) -> FlowConnection | None:
+        """Take an ICMP or ICMPv6 packet; returns its connection, None if it has no header."""
+        data = packet.data
+        transport = packet.transport
+        remaining = packet.captured_end - transport
+        length = packet.payload_end - transport
+        if remaining < 8 or 0 < length < 8:
+            self.rejected += 1
+            return None
+        if length == 0:
+            length = remaining
+        icmp_type = data[transport]
+        if packet.protocol == ICMP:
+            counterpart = icmp_counterpart(icmp_type)
+        else:
+            counterpart = icmpv6_counterpart(icmp_type)
+        size = packet.address_length
+        source = data[packet.source : packet.source + size]
+        destination = data[packet.destination : packet.destination + size]
+        if counterpart < 0:
+            # Nothing answers this type: the other direction is another connection.
+            code = data[transport + 1]
+            key = source + destination + bytes((icmp_type, code, packet.protocol, 1))
+            endpoint = self._icmp.get(key)
+        else:
+            code = counterpart
+            key = source + destination + bytes((icmp_type, counterpart, packet.protocol, 0))
+            endpoint = self._icmp.get(key)
+            if endpoint is None:
+                reverse = destination + source + bytes((counterpart, icmp_type, packet.protocol, 0))
+                endpoint = self._other_end(self._icmp, key, reverse)
+        if endpoint is not None:
+            endpoint = self._still_live(endpoint, packet)
+        if endpoint is None:
+            connection = FlowConnection(
+                self._context,
+                self._uids,
+                packet.protocol,
+                source,
+                destination,
+                icmp_type,
+                code,
+            )
+            self._begin(connection, packet, INACTIVITY)
+            endpoint = Endpoint(connection, True, key)
+            connection.orig = endpoint
+            self._icmp[key] = endpoint
+            self._schedule(connection)
+        connection = endpoint.connection
+        connection.last = packet.timestamp
+        octets = length - 8
+        endpoint.octets = octets if endpoint.octets < 0 else endpoint.octets + octets
+        if remaining >= length:
+            endpoint.packets += 1
+            endpoint.ip_octets += packet.ip_length
+        return connection
+
+
+def _may_expire(connection: FlowConnection, orig: int, resp: int) -> bool:
+    """Whether a silent connection has probably ended."""
+    orig_end = connection.orig
+    resp_end = connection.resp
+    orig_closed = isinstance(orig_end, TcpEndpoint) and orig_end.did_close
+    resp_closed = isinstance(resp_end, TcpEndpoint) and resp_end.did_close
+    if orig_closed or resp_closed:
+        return (
+            (orig_closed and resp_closed) or orig in (RESET, INACTIVE) or resp in (RESET, INACTIVE)
+        )
+    return orig == INACTIVE and resp == INACTIVE
