@@ -30,6 +30,8 @@ class AnalysisContext:
         """Time of the packet being processed, microseconds since the epoch."""
         self.sink: RowSink = sink
         self.counters: Counters = Counters()
+        self.expecting: bool = False
+        """Whether any connection is expected; if so each new one is attached at once."""
 
     def expect_connection(
         self,

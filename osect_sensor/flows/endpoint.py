@@ -295,7 +295,14 @@ class FlowConnection(Connection):
         self.first_orig_seen, self.first_resp_seen = self.first_resp_seen, self.first_orig_seen
         self.partial = False
         self.add_history("^")
-        self.context.flipped(self)
+        if self.attached:
+            self.context.flipped(self)
+
+    def attach(self) -> None:
+        """Have the analyzers chosen; once, no later than the first payload."""
+        self.attached = True
+        self.analyzers = []
+        self.context.attach(self)
 
     def enclose(self, encapsulation: Encapsulation | None) -> None:
         """Follow a change of the tunnel that the packets come through."""

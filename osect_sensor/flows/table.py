@@ -405,6 +405,8 @@ class ConnectionTable:
                 flip = True
         if flip and connection.resp_address != _BROADCAST:
             connection.flip()
+        if self._context.expecting:
+            connection.attach()
         return endpoint
 
     def _is_reuse(self, connection: FlowConnection, packet: Packet) -> bool:
@@ -484,8 +486,7 @@ class ConnectionTable:
     def deliver(self, connection: FlowConnection, packet: Packet) -> None:
         """Give a UDP packet's payload to the analyzers of its connection."""
         if not connection.attached:
-            connection.attached = True
-            self._context.attach(connection)
+            connection.attach()
             if connection.silence_check != 0:
                 connection.silence_due = packet.timestamp + connection.silence_check
                 self._schedule(connection)

@@ -569,8 +569,7 @@ class TcpTracker:
             connection.missed += length
         connection.had_gap = True
         if not connection.attached:
-            connection.attached = True
-            connection.context.attach(connection)
+            connection.attach()
         if connection.analyzers is not NO_ANALYZERS:
             deliver_gap(connection.analyzers, endpoint.is_orig, length)
 
@@ -645,8 +644,7 @@ class TcpTracker:
         """Hand the next ``length`` octets of the stream, at ``data[start:]``, to the analyzers."""
         endpoint.next_seq += length
         if not connection.attached:
-            connection.attached = True
-            connection.context.attach(connection)
+            connection.attach()
         analyzers = connection.analyzers
         if len(analyzers) != 0:
             deliver_stream(analyzers, endpoint.is_orig, data[start : start + length])

@@ -233,6 +233,7 @@ class DetectionContext(AnalysisContext):
         if self._expected_count == 0 or expected.expires < self._next_expiry:
             self._next_expiry = expected.expires
         self._expected_count += 1
+        self.expecting = True
 
     def stream_analyzers(self, connection: Connection, service: str) -> list[Analyzer]:
         """Fresh analyzers for a stream inside a stream, walked by ``deliver_stream`` and its kin.
@@ -267,6 +268,7 @@ class DetectionContext(AnalysisContext):
             else:
                 del self._expected[key]
         self._next_expiry = earliest
+        self.expecting = self._expected_count > 0
 
     def _attach_expected(self, connection: Connection) -> bool:
         """Attach the analyzers scheduled for ``connection``; whether there were any."""
