@@ -1,0 +1,135 @@
+"""IP in something in IP: what is inside is a connection of its own, with the tunnel as parent."""
+
+from __future__ import annotations
+
+from pcaps.capture import Capture, Recorder
+from pcaps.frames import (
+    HMI,
+    HMI6,
+    PLC,
+    PLC6,
+    Host,
+    Link,
+    Talk,
+    datagrams,
+    ethernet,
+    exchange,
+    ipv4,
+    udp,
+)
+
+EAST = Host("02:00:00:00:00:e1", "10.0.0.1")
+WEST = Host("02:00:00:00:00:e2", "10.0.0.2")
+"""Ends of the tunnels; the HMI is behind the first."""
+
+
+def build() -> list[Capture]:
+    """The captures ``tunnel_…``."""
+    return [ip_in_ip(), gre(), vxlan(), geneve(), gtp(), teredo(), changing()]
+
+
+def _ends(source: str) -> tuple[Host, Host]:
+    return (EAST, WEST) if source == HMI.mac else (WEST, EAST)
+
+
+def _in_ip(protocol: int, header: bytes) -> Link:
+    def link(packet: bytes, source: str, destination: str) -> bytes:
+        near, far = _ends(source)
+        outer = ipv4(near.address, far.address, protocol, header + packet)
+        return ethernet(outer, near.mac, far.mac)
+
+    return link
+
+
+def _in_udp(port: int, header: bytes, inner_ethernet: bool = True) -> Link:
+    """Both ends use ``port``."""
+
+    def link(packet: bytes, source: str, destination: str) -> bytes:
+        near, far = _ends(source)
+        inner = ethernet(packet, source, destination) if inner_ethernet else packet
+        return ethernet(udp(near, far, port, port, header + inner), near.mac, far.mac)
+
+    return link
+
+
+def ip_in_ip() -> Capture:
+    """Protocol 4, then IPv6 as protocol 41 between the same ends."""
+    recorder = Recorder()
+    exchange(recorder, _in_ip(4, b""), HMI, PLC, 46001, 0.0)
+    datagrams(recorder, _in_ip(41, b""), HMI6, PLC6, 46002, 1.0)
+    return Capture("tunnel_ip_in_ip", recorder)
+
+
+def gre() -> Capture:
+    """GRE with IPv4, with a key and a sequence number, with Ethernet inside."""
+    recorder = Recorder()
+    exchange(recorder, _in_ip(47, bytes.fromhex("00000800")), HMI, PLC, 46101, 0.0)
+    keyed = bytes.fromhex("30000800 00000007 00000001")
+    datagrams(recorder, _in_ip(47, keyed), HMI, PLC, 46102, 1.0)
+
+    def bridged(packet: bytes, source: str, destination: str) -> bytes:
+        inner = ethernet(packet, source, destination)
+        return _in_ip(47, bytes.fromhex("00006558"))(inner, source, destination)
+
+    datagrams(recorder, bridged, HMI, PLC, 46103, 2.0)
+    return Capture("tunnel_gre", recorder)
+
+
+def vxlan() -> Capture:
+    """VXLAN network 77; then a VXLAN header without the flag that makes it valid."""
+    recorder = Recorder()
+    header = bytes.fromhex("08000000 00004d00")
+    exchange(recorder, _in_udp(4789, header), HMI, PLC, 46201, 0.0)
+    other = Host("02:00:00:00:00:e3", "10.0.0.3")
+    broken = bytes.fromhex("00000000 00004d00") + b"\0" * 40
+    packet = udp(other, WEST, 4789, 4789, broken)
+    recorder.add(2.0, ethernet(packet, other.mac, WEST.mac))
+    return Capture("tunnel_vxlan", recorder)
+
+
+def geneve() -> Capture:
+    """Geneve with one option of four octets."""
+    recorder = Recorder()
+    header = bytes.fromhex("02006558 00004d00 01020301 01020304")
+    exchange(recorder, _in_udp(6081, header), HMI, PLC, 46301, 0.0)
+    return Capture("tunnel_geneve", recorder)
+
+
+def gtp() -> Capture:
+    """GTP-U user data."""
+
+    def link(packet: bytes, source: str, destination: str) -> bytes:
+        header = b"\x30\xff" + len(packet).to_bytes(2, "big") + b"\0\0\0\x09"
+        return _in_udp(2152, header, inner_ethernet=False)(packet, source, destination)
+
+    recorder = Recorder()
+    exchange(recorder, link, HMI, PLC, 46401, 0.0)
+    return Capture("tunnel_gtp", recorder)
+
+
+def teredo() -> Capture:
+    """Teredo: IPv6 of 2001::/32 in UDP 3544, with and without an origin indication."""
+    client = Host(HMI.mac, "2001:0:a00:2::2")
+    server = Host(PLC.mac, "fd00::1:1")
+
+    def link(packet: bytes, source: str, destination: str) -> bytes:
+        near, far = _ends(source)
+        ports = (50000, 3544) if near is EAST else (3544, 50000)
+        origin = b"" if near is EAST else bytes.fromhex("0000 3caf f5fffffe")
+        outer = udp(near, far, ports[0], ports[1], origin + packet)
+        return ethernet(outer, near.mac, far.mac)
+
+    recorder = Recorder()
+    exchange(recorder, link, client, server, 46501, 0.0)
+    return Capture("tunnel_teredo", recorder)
+
+
+def changing() -> Capture:
+    """A connection that is seen in a tunnel at first and outside later."""
+    recorder = Recorder()
+    talk = Talk(recorder, HMI, PLC, 46601, 9600, link=_in_udp(4789, bytes.fromhex("08000000 00004d00")))
+    talk.open(0.0)
+    talk.link = ethernet
+    talk.ask(0.01, b"q" * 10, b"r" * 20)
+    talk.close(0.02)
+    return Capture("tunnel_changing", recorder)
