@@ -180,6 +180,20 @@ class Reported:
 
 
 @final
+class TunnelState:
+    """What is known of the tunnel that a UDP connection carries."""
+
+    __slots__ = ("valid_orig", "valid_resp", "violated")
+
+    def __init__(self) -> None:
+        self.valid_orig: bool = False
+        """Whether the originator's last datagram was a proper one (Teredo needs both sides)."""
+        self.valid_resp: bool = False
+        self.violated: bool = False
+        """Whether a datagram broke the tunnel's format; it is not followed from then on."""
+
+
+@final
 class FlowConnection(Connection):
     """A connection in the table."""
 
@@ -211,6 +225,8 @@ class FlowConnection(Connection):
         self.attached: bool = False
         """Whether analyzers were chosen (at the first payload)."""
         self.encapsulation: Encapsulation | None = None
+        self.tunnel: TunnelState | None = None
+        """Set once the connection is looked at as a tunnel."""
         self.tunnel_parents: list[str] | None = None
         self.tunnel_changes: int = 0
         self.due: int = 0

@@ -1,0 +1,411 @@
+"""The native generator: packets in, the rows of fourteen logs out."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from osect_sensor.flows.endpoint import FlowConnection, TunnelState
+from osect_sensor.flows.table import ConnectionTable
+from osect_sensor.flows.uid import UidSource
+from osect_sensor.logs.sink import RowSink
+from osect_sensor.protocols.detection import DetectionContext
+from osect_sensor.wire import tunnels
+from osect_sensor.wire.decode import (
+    ARP,
+    ETHERTYPE_CCLINK_IE,
+    IP,
+    IP_WHOLE,
+    LINKTYPE_ETHERNET,
+    LINKTYPE_RAW,
+    OTHER,
+    Decoder,
+)
+from osect_sensor.wire.octets import u16
+from osect_sensor.wire.packet import ICMP, ICMPV6, TCP, UDP, Encapsulation, Packet
+from osect_sensor.wire.reader import CaptureReader
+
+IP_IN_IP: Final = 4
+IPV6_IN_IP: Final = 41
+GRE: Final = 47
+
+MAX_IP_TUNNELS: Final = 65_536
+"""Address pairs with an IP or GRE tunnel between them that are remembered. A site has a handful;
+when a flood of forged pairs fills the table it starts anew and live tunnels get another uid."""
+
+
+@final
+class NativeGenerator:
+    """Processes captures packet by packet; rows go to ``sink`` as soon as they are final."""
+
+    __slots__ = (
+        "_context",
+        "_decoder",
+        "_ip_tunnels",
+        "_packets",
+        "_pending",
+        "_table",
+        "_uids",
+        "packets",
+    )
+
+    def __init__(self, sink: RowSink, report_interval: int, seed: int) -> None:
+        """``report_interval`` in microseconds (0: one row a connection); ``seed`` for the uids."""
+        self._context: DetectionContext = DetectionContext(sink)
+        self._uids: UidSource = UidSource(seed)
+        self._table: ConnectionTable = ConnectionTable(self._context, self._uids, report_interval)
+        self._decoder: Decoder = Decoder()
+        self._packets: list[Packet] = [Packet() for _ in range(tunnels.MAX_DEPTH + 2)]
+        """One a level of encapsulation: an inner packet must not overwrite the outer one."""
+        self._ip_tunnels: dict[bytes, Encapsulation] = {}
+        self._pending: bool = False
+        self.packets: int = 0
+        """Packets processed so far."""
+
+    def read(self, reader: CaptureReader, until: int) -> bool:
+        """Process records of ``reader`` up to the first at or after ``until`` (microseconds).
+
+        Returns True if there is such a record (it is processed by the next call), False at the
+        end of the capture.
+        """
+        while self._pending or reader.next():
+            if reader.timestamp >= until:
+                self._pending = True
+                return True
+            self._pending = False
+            self.frame(
+                reader.timestamp,
+                reader.link_type,
+                reader.data,
+                reader.offset,
+                reader.captured,
+                reader.wire_length,
+            )
+        return False
+
+    def frame(
+        self,
+        timestamp: int,
+        link_type: int,
+        data: bytes,
+        start: int,
+        captured: int,
+        wire_length: int,
+    ) -> None:
+        """Process one captured frame, ``data[start:start + captured]``."""
+        self.packets += 1
+        packet = self._packets[0]
+        packet.timestamp = timestamp
+        packet.data = data
+        packet.network = start
+        packet.captured_end = start + captured
+        packet.encapsulation = None
+        self._context.now = timestamp
+        self._table.advance(timestamp)
+        kind = self._decoder.link(packet, link_type)
+        if kind == IP:
+            self._ip(packet, start + wire_length, wire_length - captured, 0)
+        elif kind == ARP:
+            self._arp(packet)
+        elif kind == OTHER and packet.ethertype == ETHERTYPE_CCLINK_IE:
+            self._cclink_ie(packet)
+        self._table.packet_done(timestamp)
+
+    def close_window(self, end: int) -> None:
+        """Emit what became final before ``end`` (microseconds) although no packet came since."""
+        self._context.now = end
+        self._table.advance(end)
+
+    def finish(self) -> None:
+        """The capture is over: end every connection and emit what is pending."""
+        self._table.finish()
+
+    def _arp(self, packet: Packet) -> None:
+        pass
+
+    def _cclink_ie(self, packet: Packet) -> None:
+        pass
+
+    def _ip(self, packet: Packet, wire_end: int, cut: int, depth: int) -> None:
+        """Process an IP packet; ``cut`` octets of its frame were not captured."""
+        if self._decoder.ip(packet, wire_end) != IP_WHOLE:
+            return
+        protocol = packet.protocol
+        if protocol == TCP:
+            self._table.tcp(packet)
+        elif protocol == UDP:
+            connection = self._table.udp(packet)
+            if connection is not None:
+                self._udp(connection, packet, 0 if packet.reassembled else cut, depth)
+        elif protocol in (ICMP, ICMPV6):
+            self._table.icmp(packet)
+        elif protocol in (IP_IN_IP, IPV6_IN_IP):
+            if depth < tunnels.MAX_DEPTH and self._fits(packet, packet.transport):
+                encapsulation = self._ip_tunnel(packet, "IP")
+                self._inner(packet, packet.transport, tunnels.INNER_IP, encapsulation, 0, depth)
+        elif protocol == GRE:
+            if depth < tunnels.MAX_DEPTH:
+                inner, kind = tunnels.gre(packet.data, packet.transport, packet.captured_end)
+                if inner < 0 or (kind == tunnels.INNER_IP_EXACT and not self._fits(packet, inner)):
+                    self._decoder.drop("malformed GRE")
+                else:
+                    encapsulation = self._ip_tunnel(packet, "GRE")
+                    self._inner(packet, inner, kind, encapsulation, 0, depth)
+
+    def _udp(self, connection: FlowConnection, packet: Packet, cut: int, depth: int) -> None:
+        """Look for a tunnel, then give the payload to the connection's analyzers."""
+        start = packet.transport + 8
+        end = packet.payload_end
+        if end > packet.captured_end or end < start:
+            end = packet.captured_end
+        port = connection.resp_port
+        if port < tunnels.PORT_GTP_CONTROL or not self._tunnel_port(
+            connection, packet, port, start, end, cut, depth
+        ):
+            data = packet.data
+            if end - start >= 40 and data[start] < 0x70:
+                if tunnels.looks_like_teredo(data, start, end):
+                    self._teredo(connection, packet, start, end, cut, depth)
+            elif end - start >= 3 and data[start + 1] == 0x52 and data[start + 2] == 0x11:
+                self._ayiya(connection, packet, start, end, cut, depth)
+        self._table.deliver(connection, packet)
+
+    def _tunnel_port(
+        self,
+        connection: FlowConnection,
+        packet: Packet,
+        port: int,
+        start: int,
+        end: int,
+        cut: int,
+        depth: int,
+    ) -> bool:
+        """Follow the tunnel that the responder's port stands for; False for other ports."""
+        if port == tunnels.PORT_TEREDO:
+            self._teredo(connection, packet, start, end, cut, depth)
+        elif port == tunnels.PORT_VXLAN:
+            self._vxlan(connection, packet, start, end, cut, depth)
+        elif port == tunnels.PORT_GENEVE:
+            self._geneve(connection, packet, start, end, cut, depth)
+        elif port in (tunnels.PORT_GTP_USER, tunnels.PORT_GTP_CONTROL):
+            self._gtp(connection, packet, start, end, cut, depth)
+        elif port == tunnels.PORT_AYIYA:
+            self._ayiya(connection, packet, start, end, cut, depth)
+        elif port == tunnels.PORT_GRE_IN_UDP:
+            if depth < tunnels.MAX_DEPTH:
+                inner, kind = tunnels.gre(packet.data, start, end)
+                if inner >= 0 and kind != tunnels.INNER_IP_EXACT:
+                    self._inner(packet, inner, kind, self._ip_tunnel(packet, "GRE"), 0, depth)
+        else:
+            return False
+        return True
+
+    def _tunnel_state(self, connection: FlowConnection, depth: int) -> TunnelState | None:
+        """The connection's tunnel state, None once the tunnel is not to be followed."""
+        state = connection.tunnel
+        if state is None:
+            state = TunnelState()
+            connection.tunnel = state
+        if state.violated:
+            return None
+        if depth >= tunnels.MAX_DEPTH:
+            connection.mark_unknown()
+            return None
+        return state
+
+    def _teredo(
+        self,
+        connection: FlowConnection,
+        packet: Packet,
+        start: int,
+        end: int,
+        cut: int,
+        depth: int,
+    ) -> None:
+        state = self._tunnel_state(connection, depth)
+        if state is None:
+            return
+        inner = tunnels.teredo(packet.data, start, end)
+        if inner < 0:
+            state.violated = True
+            return
+        if self._from_orig(connection, packet):
+            state.valid_orig = True
+        else:
+            state.valid_resp = True
+        if state.valid_orig and state.valid_resp:
+            connection.confirm("teredo")
+        self._carried(connection, packet, inner, end, "TEREDO", tunnels.INNER_IP, cut, depth)
+
+    def _vxlan(
+        self,
+        connection: FlowConnection,
+        packet: Packet,
+        start: int,
+        end: int,
+        cut: int,
+        depth: int,
+    ) -> None:
+        state = self._tunnel_state(connection, depth)
+        if state is None:
+            return
+        inner = tunnels.vxlan(packet.data, start, end)
+        if inner < 0:
+            state.violated = True
+            return
+        connection.confirm("vxlan")
+        self._carried(connection, packet, inner, end, "VXLAN", tunnels.INNER_ETHERNET, cut, depth)
+
+    def _geneve(
+        self,
+        connection: FlowConnection,
+        packet: Packet,
+        start: int,
+        end: int,
+        cut: int,
+        depth: int,
+    ) -> None:
+        state = self._tunnel_state(connection, depth)
+        if state is None:
+            return
+        inner, kind = tunnels.geneve(packet.data, start, end)
+        if inner == tunnels.MALFORMED:
+            state.violated = True
+        elif inner >= 0:
+            connection.confirm("geneve")
+            if kind >= 0:
+                self._carried(connection, packet, inner, end, "GENEVE", kind, cut, depth)
+
+    def _ayiya(
+        self,
+        connection: FlowConnection,
+        packet: Packet,
+        start: int,
+        end: int,
+        cut: int,
+        depth: int,
+    ) -> None:
+        state = self._tunnel_state(connection, depth)
+        if state is None:
+            return
+        inner, kind = tunnels.ayiya(packet.data, start, end)
+        if inner == tunnels.MALFORMED:
+            state.violated = True
+        elif inner >= 0:
+            connection.confirm("ayiya")
+            if kind >= 0:
+                self._carried(connection, packet, inner, end, "AYIYA", kind, cut, depth)
+
+    def _gtp(
+        self,
+        connection: FlowConnection,
+        packet: Packet,
+        start: int,
+        end: int,
+        cut: int,
+        depth: int,
+    ) -> None:
+        state = connection.tunnel
+        if state is None:
+            state = TunnelState()
+            connection.tunnel = state
+        if depth >= tunnels.MAX_DEPTH:
+            return
+        outer = packet.encapsulation
+        if outer is not None and outer.kind == "GTPV1":
+            state.violated = True
+            return
+        data = packet.data
+        inner = tunnels.gtp(data, start, end)
+        if inner == tunnels.MALFORMED or (inner >= 0 and not _exact(data, inner, end)):
+            state.violated = True
+        elif inner >= 0:
+            if not state.violated:
+                connection.confirm("gtpv1")
+            self._carried(connection, packet, inner, end, "GTPV1", tunnels.INNER_IP, cut, depth)
+
+    def _from_orig(self, connection: FlowConnection, packet: Packet) -> bool:
+        return (
+            connection.orig_port == u16(packet.data, packet.transport)
+            and connection.orig_address
+            == (packet.data[packet.source : packet.source + packet.address_length])
+        )
+
+    def _carried(
+        self,
+        connection: FlowConnection,
+        packet: Packet,
+        inner: int,
+        end: int,
+        name: str,
+        kind: int,
+        cut: int,
+        depth: int,
+    ) -> None:
+        """Process the packet that a UDP connection carries."""
+        if inner >= end:
+            return
+        encapsulation = Encapsulation(name, connection.uid, packet.encapsulation)
+        # Only what the tunnel's own length covers: Ethernet padding is not part of it.
+        captured_end = packet.captured_end
+        packet.captured_end = end
+        self._inner(packet, inner, kind, encapsulation, cut, depth)
+        packet.captured_end = captured_end
+
+    def _inner(
+        self,
+        outer: Packet,
+        start: int,
+        kind: int,
+        encapsulation: Encapsulation,
+        cut: int,
+        depth: int,
+    ) -> None:
+        """Process a packet inside another, ``outer.data[start:outer.captured_end]``."""
+        depth += 1
+        packet = self._packets[depth]
+        packet.timestamp = outer.timestamp
+        packet.data = outer.data
+        packet.network = start
+        packet.captured_end = outer.captured_end
+        packet.encapsulation = encapsulation
+        link_type = LINKTYPE_ETHERNET if kind == tunnels.INNER_ETHERNET else LINKTYPE_RAW
+        layer = self._decoder.link(packet, link_type)
+        if kind == tunnels.INNER_ARP or layer == ARP:
+            self._arp(packet)
+        elif layer == IP:
+            self._ip(packet, packet.captured_end + cut, cut, depth)
+
+    def _ip_tunnel(self, packet: Packet, kind: str) -> Encapsulation:
+        """The tunnel between two addresses: the same uid for both directions."""
+        size = packet.address_length
+        source = packet.data[packet.source : packet.source + size]
+        destination = packet.data[packet.destination : packet.destination + size]
+        key = source + destination if source < destination else destination + source
+        known = self._ip_tunnels.get(key)
+        if known is None:
+            if len(self._ip_tunnels) >= MAX_IP_TUNNELS:
+                self._ip_tunnels.clear()
+                self._context.counters.count("IP tunnels forgotten: too many")
+            known = Encapsulation(kind, self._uids.next(), None)
+            self._ip_tunnels[key] = known
+        return Encapsulation(known.kind, known.uid, packet.encapsulation)
+
+    def _fits(self, packet: Packet, inner: int) -> bool:
+        """Whether what is left of the packet is exactly one IP packet."""
+        end = packet.payload_end
+        if end > packet.captured_end:
+            end = packet.captured_end
+        if _exact(packet.data, inner, end):
+            packet.captured_end = end
+            return True
+        self._decoder.drop("inner IP length does not fit")
+        return False
+
+
+def _exact(data: bytes, start: int, end: int) -> bool:
+    """Whether one IP packet fills ``data[start:end]``."""
+    if end - start < 20:
+        return False
+    if data[start] >> 4 == 4:
+        return u16(data, start + 2) == end - start
+    return data[start] >> 4 == 6 and end - start >= 40 and u16(data, start + 4) + 40 == end - start
