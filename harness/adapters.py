@@ -13,7 +13,19 @@ from typing import Final
 from osect_harness.contract import Log
 from osect_harness.protocols import protocol_number
 
-ACTIONS: Final[dict[str, Callable[[str], str]]] = {"protocol_number": protocol_number}
+
+def escape_utf8(text: str) -> str:
+    """Escape what is not ASCII byte by byte, as Zeek does when it does not write UTF-8."""
+    if text.isascii():
+        return text
+    data = text.encode("utf-8", "surrogateescape")
+    return "".join(chr(byte) if byte < 0x80 else f"\\x{byte:02x}" for byte in data)
+
+
+ACTIONS: Final[dict[str, Callable[[str], str]]] = {
+    "escape_utf8": escape_utf8,
+    "protocol_number": protocol_number,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +34,7 @@ class Profile:
 
     markers: tuple[tuple[str, tuple[str, ...]], ...] = ()
     adapters: tuple[tuple[str, str, str], ...] = ()
-    """(log, field, action) to apply to the expected side."""
+    """(log, field, action) to apply to the expected side; ``*`` stands for every log or field."""
     folds: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """(log, key) to fold on both sides."""
 
@@ -35,10 +47,13 @@ class Profile:
     def adapt(self, log: Log, rows: list[list[str]]) -> None:
         """Bring the expected rows into the contract's form, in place."""
         for name, field, action in self.adapters:
-            if name == log.name:
-                at = log.field_names.index(field)
-                convert = ACTIONS[action]
-                for row in rows:
+            if name not in (log.name, "*"):
+                continue
+            names = log.field_names
+            columns = range(len(names)) if field == "*" else [names.index(field)]
+            convert = ACTIONS[action]
+            for row in rows:
+                for at in columns:
                     row[at] = convert(row[at])
 
     def fold(self, log: Log, rows: list[list[str]]) -> list[list[str]]:

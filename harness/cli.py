@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
-from osect_harness import conformance, output
+from osect_harness import check, conformance, output
 from osect_harness.adapters import Profile, golden_profile
 from osect_harness.compare import Options
 from osect_harness.contract import LOG_NAMES
@@ -38,6 +42,88 @@ def cli() -> None:
     Exit codes: 0 everything holds, 1 the logs break the contract or differ, 2 the harness was
     given something it cannot use.
     """
+
+
+class _Time(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Epoch seconds or an ISO 8601 time, UTC unless it says otherwise; as microseconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+                return int(Decimal(value) * 1_000_000)
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither epoch seconds nor an ISO 8601 time", param, ctx)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return int(moment.timestamp() * 1_000_000)
+
+
+@cli.command("check")
+@click.argument("directory", type=DIRECTORY)
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(LOG_NAMES),
+    help="This log is not written; may be repeated.",
+)
+@click.option("--since", type=_Time(), help="No time is earlier (epoch seconds or ISO 8601).")
+@click.option("--until", type=_Time(), help="No time is later.")
+@click.option("--any-time", is_flag=True, help="Accept times of any order of magnitude.")
+@click.option(
+    "--unfinished",
+    is_flag=True,
+    help="The sensor still runs: connections seen in the last two windows need not be "
+    "in conn.log yet.",
+)
+@click.option(
+    "--show",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Violations to print.",
+)
+@click.option("--junit", type=FILE, help="Write a JUnit file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def check_command(
+    directory: Path,
+    without: tuple[str, ...],
+    since: int | None,
+    until: int | None,
+    any_time: bool,
+    unfinished: bool,
+    show: int,
+    junit: Path | None,
+    as_json: bool,
+) -> None:
+    """Check the logs in DIRECTORY against the contract.
+
+    DIRECTORY holds the logs, or one directory of logs for each window.
+    """
+    options = check.CheckOptions(
+        without=frozenset(without),
+        since=since,
+        until=until,
+        any_time=any_time,
+        unfinished=unfinished,
+    )
+    report = check.check(directory, options)
+    if junit:
+        output.write_check_junit(report, junit)
+    if as_json:
+        _print([json.dumps(output.check_json(report, show), indent=2, sort_keys=True)])
+    else:
+        _print(check.violation_lines(report, show))
+    sys.exit(FAILED if report.total else OK)
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line.encode("utf-8", "backslashreplace").decode())
 
 
 def _comparison_options(command: Any) -> Any:
@@ -122,10 +208,9 @@ def _finish(
     if common["junit"]:
         output.write_junit(report, common["junit"])
     if common["as_json"]:
-        click.echo(json.dumps(output.as_json(report), indent=2, sort_keys=True))
+        _print([json.dumps(output.as_json(report), indent=2, sort_keys=True)])
     else:
-        for line in output.text(report, common["show"]):
-            click.echo(line.encode("utf-8", "backslashreplace").decode())
+        _print(output.text(report, common["show"]))
     sys.exit(OK if report.passed else FAILED)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
 
+from osect_harness.check import CheckReport, violation_line
 from osect_harness.compare import Difference, Tally
 from osect_harness.conformance import LogSummary, Report
 from osect_harness.errors import UsageError
@@ -250,6 +251,49 @@ def write_junit(report: Report, path: Path) -> None:
             case = ElementTree.Element("testcase", classname="explained", name=name)
             ElementTree.SubElement(case, "failure", message="no longer occurs; remove it")
             suites["explained"].append(case)
+    write_suites(root, suites, path)
+
+
+def check_json(report: CheckReport, show: int) -> dict[str, Any]:
+    """The outcome of a check as plain data."""
+    return {
+        "passed": not report.total,
+        "windows": report.windows,
+        "logs": report.files,
+        "rows": report.rows,
+        "total": report.total,
+        "counts": [
+            {"file": file, "kind": kind, "count": count}
+            for (file, kind), count in sorted(report.counts.items())
+        ],
+        "violations": [
+            {
+                "file": one.file,
+                "line": one.line,
+                "column": one.column,
+                "kind": one.kind,
+                "value": one.value,
+                "expected": one.expected,
+            }
+            for one in report.violations[:show]
+        ],
+    }
+
+
+def write_check_junit(report: CheckReport, path: Path) -> None:
+    """Write a JUnit file of a check: a case a log."""
+    root = ElementTree.Element("testsuites", name="osect-harness")
+    suites: dict[str, list[ElementTree.Element]] = defaultdict(list)
+    for name in report.names:
+        window, _, file = name.rpartition("/")
+        case = ElementTree.Element("testcase", classname=window or "logs", name=file)
+        count = sum(number for (one, _), number in report.counts.items() if one == name)
+        if count:
+            failure = ElementTree.SubElement(case, "failure", message=f"{count} violations")
+            found = [one for one in report.violations if one.file == name]
+            lines = [violation_line(one) for one in found[:MAX_JUNIT_DIFFERENCES]]
+            failure.text = xml_text("\n".join(lines))
+        suites[window or "logs"].append(case)
     write_suites(root, suites, path)
 
 

@@ -82,6 +82,8 @@ class Field:
     """Regular expression of the whole value (of a member, for sets and vectors)."""
     values: tuple[str, ...] = ()
     """The only values allowed, when any are listed."""
+    padded: bool = False
+    """Whether an IPv6 address may keep its zeros, as YAF and p0f write it."""
     minimum: int | None = None
     maximum: int | None = None
 
