@@ -334,9 +334,9 @@ class FieldControlRow:
         self.ts: int = 0
         self.src_mac: str = ""
         self.dst_mac: str = ""
-        self.service: str = ""
+        self.service: bytes = b""
         self.pdu_type: str = ""
-        self.cmd: str = ""
+        self.cmd: bytes | None = None
         self.node_type: bytes | None = None
         self.node_id: int = UNSET
         self.connection_info: str = ""

@@ -356,7 +356,7 @@ def field_control_line(row: FieldControlRow) -> str:
     """A row of cclink-ie.log."""
     return (
         f"{time_text(row.ts)}\t{own_text(row.src_mac)}\t{own_text(row.dst_mac)}"
-        f"\t{own_text(row.service)}\t{own_text(row.pdu_type)}\t{own_text(row.cmd)}"
+        f"\t{string_text(row.service)}\t{own_text(row.pdu_type)}\t{string_text(row.cmd)}"
         f"\t{string_text(row.node_type)}\t{count_text(row.node_id)}"
         f"\t{own_text(row.connection_info)}\t{own_text(row.src_node_number)}\t{row.number}"
         f"\t{time_text(row.ts_end)}\n"
