@@ -1,0 +1,220 @@
+"""Cuts an octet stream into lines, and into runs of plain octets where the protocol asks for it.
+
+Text protocols such as HTTP switch between the two while they read, so lines are pulled one at a
+time: what the reader sets after one piece holds for the next. The rules are those of Zeek's
+content-line analyzer, by which its body lengths come about.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+MAX_LINE_LENGTH: Final = 16 * 1024 * 1024 - 100
+"""Octets of one line, after which it is cut (Zeek's limit)."""
+
+MAX_KEPT_LINE: Final = 1024 * 1024
+"""Octets of one line that are kept. The rest is only counted: no start line or header is that
+long, and of bodies nothing but the length is recorded."""
+
+_NONE: Final = -1
+_CR: Final = 0x0D
+_LF: Final = 0x0A
+
+
+@final
+class ContentLines:
+    """One direction of a stream. ``feed`` octets, then pull with ``next`` until it says False."""
+
+    def __init__(self) -> None:
+        self.line: bytes = b""
+        """The piece that ``next`` found, without its line end, cut at ``MAX_KEPT_LINE``."""
+        self.length: int = 0
+        """Octets of that piece."""
+        self.plain: bool = False
+        """Whether that piece is a run of plain octets and no line."""
+        self.single_ends: bool = True
+        """Whether CR and LF alone end a line as CR LF does."""
+        self.skipping: bool = False
+        """Whether everything is to be ignored from now on."""
+        self._input: bytes = b""
+        self._position: int = 0
+        self._line_feed: int = _NONE
+        """Where the first LF at or after ``_position`` was last found in the input."""
+        self._parts: list[bytes] = []
+        self._kept: int = 0
+        self._offset: int = 0
+        """Length of the unfinished line, of which ``_kept`` octets are in ``_parts``."""
+        self._last: int = _NONE
+        """The octet before the current one, forgotten after plain octets."""
+        self._plain_left: int = 0
+        self._delivery_left: int = _NONE
+        self._after_plain: bool = False
+        self._flushing: bool = False
+
+    def set_plain(self, length: int) -> None:
+        """Take the next ``length`` octets as they are."""
+        self._plain_left = length
+
+    def set_delivery(self, length: int) -> None:
+        """Announce that a line left unfinished ``length`` octets on ends there; -1 revokes it.
+
+        Octets that were already fed do not count.
+        """
+        self._delivery_left = length
+
+    def remaining(self) -> int:
+        """Octets that were fed and not yet pulled."""
+        return len(self._input) - self._position
+
+    def feed(self, data: bytes) -> None:
+        """Add octets; only when the previous ones have been pulled."""
+        if self.skipping or len(data) == 0:
+            return
+        if self._delivery_left > 0:
+            self._delivery_left -= len(data)
+        self._set_input(data)
+        self._after_plain = False
+        self._flushing = False
+
+    def feed_end(self) -> None:
+        """Say that the stream has ended, which ends an unfinished line."""
+        if self._offset > 0:
+            self.feed(b"\n")
+
+    def next(self) -> bool:
+        """Find the next piece; False when more octets are needed."""
+        while not self.skipping:
+            if self._position >= len(self._input):
+                if not self._end_of_input():
+                    return False
+                continue
+            if not self._after_plain:
+                if self.single_ends and self._last == _CR and self._input[self._position] == _LF:
+                    # CR has ended the line already.
+                    self._last = _LF
+                    self._position += 1
+                if self._plain_left > 0:
+                    self._last = _NONE
+                    if self._position >= len(self._input):
+                        continue
+                    self._take_plain()
+                    return True
+                if self._position >= len(self._input):
+                    continue
+            self._after_plain = False
+            if self._take_line():
+                return True
+        self._set_input(b"")
+        return False
+
+    def _set_input(self, data: bytes) -> None:
+        self._input = data
+        self._position = 0
+        self._line_feed = _NONE
+
+    def _end_of_input(self) -> bool:
+        """Whether an announced end of delivery makes for further input."""
+        if self._input == b"":
+            return False
+        self._set_input(b"")
+        if self._flushing:
+            self._delivery_left = _NONE
+        elif self._delivery_left == 0:
+            if self._offset > 0:
+                self._flushing = True
+                self._set_input(b"\r\n")
+                return True
+            self._delivery_left = _NONE
+        return False
+
+    def _take_plain(self) -> None:
+        start = self._position
+        stop = min(len(self._input), start + self._plain_left)
+        self._plain_left -= stop - start
+        self._position = stop
+        self._after_plain = True
+        self.line = self._input[start:stop]
+        self.length = stop - start
+        self.plain = True
+
+    def _take_line(self) -> bool:
+        """Scan to the end of the line; False when the input has no such end."""
+        data = self._input
+        end = len(data)
+        start = self._position
+        position = start
+        limit = start + MAX_LINE_LENGTH - self._offset
+        while True:
+            stop = self._find_end(position)
+            if min(stop, end - 1) >= limit:
+                # The line is too long: it ends here and loses two octets.
+                self._keep(data, start, limit)
+                self._last = data[limit]
+                self._position = limit + 1
+                self._emit(MAX_LINE_LENGTH - 1)
+                return True
+            if stop >= end:
+                self._keep(data, start, end)
+                self._last = data[end - 1]
+                self._position = end
+                return False
+            if data[stop] == _CR:
+                if stop + 1 < end and data[stop + 1] == _LF:
+                    self._keep(data, start, stop)
+                    self._last = _LF
+                    self._position = stop + 2
+                    self._emit(self._offset)
+                    return True
+                if self.single_ends:
+                    self._keep(data, start, stop)
+                    self._last = _CR
+                    self._position = stop + 1
+                    self._emit(self._offset)
+                    return True
+            elif self.single_ends:
+                self._keep(data, start, stop)
+                self._last = _LF
+                self._position = stop + 1
+                self._emit(self._offset)
+                return True
+            elif stop == start and self._last == _CR:
+                # CR and LF came in two deliveries.
+                self._last = _LF
+                self._position = stop + 1
+                if self._offset > 0:
+                    self._emit(self._offset - 1)
+                    return True
+                start = stop + 1
+                limit = start + MAX_LINE_LENGTH
+                if start >= end:
+                    return False
+            position = stop + 1
+
+    def _find_end(self, position: int) -> int:
+        """Where the next CR or LF is, or the end of the input."""
+        data = self._input
+        if self._line_feed < position:
+            found = data.find(b"\n", position)
+            self._line_feed = found if found >= 0 else len(data)
+        carriage_return = data.find(b"\r", position, self._line_feed)
+        return self._line_feed if carriage_return < 0 else carriage_return
+
+    def _keep(self, data: bytes, start: int, stop: int) -> None:
+        self._offset += stop - start
+        room = MAX_KEPT_LINE - self._kept
+        if stop - start > room:
+            stop = start + room
+        if stop > start:
+            self._parts.append(data[start:stop])
+            self._kept += stop - start
+
+    def _emit(self, length: int) -> None:
+        line = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        if len(line) > length:
+            line = line[:length]
+        self.line = line
+        self.length = length
+        self.plain = False
+        self._parts = []
+        self._kept = 0
+        self._offset = 0
