@@ -16,7 +16,7 @@ from osect_harness.contract import Log, Rule, file_names, load_eve, tabular
 from osect_harness.errors import UsageError
 from osect_harness.eve import check_event, event_time
 from osect_harness.rules import broken
-from osect_harness.values import UNSET, canonical
+from osect_harness.values import canonical
 
 SECOND: Final = 1_000_000
 NEVER_SET: Final = 12 * 86_400 * SECOND
@@ -37,6 +37,9 @@ ZEEK_MOMENT: Final = "%Y-%m-%d-%H-%M-%S"
 
 MAX_KEPT: Final = 20_000
 """Violations that are kept word for word; the others are only counted."""
+
+_Ends = frozenset[tuple[str, str]]
+"""Address and port of both ends, whichever is the client; empty when they cannot be read."""
 
 _ADDRESSES: Final = ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p")
 
@@ -103,7 +106,7 @@ class _Reference:
     uid: str
     window: int
     time: int
-    ends: frozenset[tuple[str, str]]
+    ends: _Ends
 
 
 @dataclass(slots=True)
@@ -112,7 +115,7 @@ class _Connection:
 
     last_window: int
     start: int
-    ends: frozenset[tuple[str, str]]
+    ends: _Ends
 
 
 @dataclass(slots=True)
@@ -334,21 +337,21 @@ def _check_rows(
         if not straight:
             values = [values[column] for column in order]
         report.rows += 1
-        sound = True
+        bad: set[str] = set()
         for one, value, seen in zip(log.fields, values, judged, strict=True):
             good = seen.get(value)
             if good is None:
                 good = check_cell(one, value) is None
                 seen[value] = good
             if not good:
-                sound = False
+                bad.add(one.name)
                 found = check_cell(one, value)
                 if found:
                     report.add(name, number, one.name, found.kind, value, found.expected)
-        if sound:
-            row = dict(zip(log.field_names, values, strict=True))
+        row = dict(zip(log.field_names, values, strict=True))
+        if not bad:
             _check_rules(report, log, name, number, row)
-            _note(state, log, name, number, row, window)
+        _note(state, log, name, number, row, window, bad)
 
 
 def _check_rules(
@@ -366,30 +369,37 @@ def _columns_of(rule: Rule) -> list[str]:
 
 
 def _note(
-    state: _State, log: Log, name: str, number: int, row: dict[str, str], window: int
+    state: _State,
+    log: Log,
+    name: str,
+    number: int,
+    row: dict[str, str],
+    window: int,
+    bad: set[str],
 ) -> None:
-    """Keep what can only be judged when all logs were read."""
-    first = 0
+    """Keep what can only be judged when all logs were read; values that are bad are left out."""
+    first = -1
     for one in log.fields:
-        if one.type in ("time", "time_ms", "datetime_ms") and row[one.name] != UNSET:
-            text = row[one.name]
-            if one.type == "datetime_ms":
-                micros = parse_datetime(text)
-            else:
-                value = canonical(one, text)
-                micros = value if isinstance(value, int) else None
-            if micros is not None:
-                first = first or micros
-                state.moments.append(_Moment(name, number, one.name, text, micros))
-    if not log.uid:
+        if one.type not in ("time", "time_ms", "datetime_ms") or one.name in bad:
+            continue
+        text = row[one.name]
+        value = parse_datetime(text) if one.type == "datetime_ms" else canonical(one, text)
+        if isinstance(value, int):
+            first = value if first < 0 else first
+            state.moments.append(_Moment(name, number, one.name, text, value))
+    if not log.uid or "uid" in bad:
         return
-    ends = frozenset([(row["id.orig_h"], row["id.orig_p"]), (row["id.resp_h"], row["id.resp_p"])])
+    ends: _Ends = frozenset()
+    if not bad.intersection(_ADDRESSES):
+        ends = frozenset(
+            [(row["id.orig_h"], row["id.orig_p"]), (row["id.resp_h"], row["id.resp_p"])]
+        )
     uid = row["uid"]
     if log.uid == "refers":
         state.references.append(_Reference(name, number, uid, window, first, ends))
         return
     known = state.connections.setdefault(uid, _Connection(window, first, ends))
-    if known.ends != ends:
+    if known.ends and ends and known.ends != ends:
         state.report.add(
             name, number, "uid", "uid", uid, "a uid of its own: this one is another connection's"
         )
@@ -408,10 +418,10 @@ def _check_uids(state: _State, windows: int) -> None:
                 continue
             where = "conn.log" if windows == 1 else "conn.log of this window or a later one"
             report.add(one.file, one.line, "uid", "uid", one.uid, f"a uid of {where}")
-        elif known.ends != one.ends:
+        elif known.ends and one.ends and known.ends != one.ends:
             ends = " and ".join(":".join(end) for end in sorted(known.ends))
             report.add(one.file, one.line, "uid", "uid", one.uid, f"the connection of {ends}")
-        elif one.time < known.start - UID_SLACK:
+        elif 0 <= one.time < known.start - UID_SLACK:
             report.add(
                 one.file, one.line, "ts", "time", _seconds(one.time),
                 f"no earlier than its connection, {_seconds(known.start)}",

@@ -44,6 +44,7 @@ def cli() -> None:
     """
 
 
+# ParamType takes a parameter since click 8.4 and none in the versions that Debian has.
 class _Time(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Epoch seconds or an ISO 8601 time, UTC unless it says otherwise; as microseconds."""
 
