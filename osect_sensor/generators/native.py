@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from osect_sensor.fingerprint.database import Database, read_database
+from osect_sensor.fingerprint.fingerprinter import Fingerprinter
+from osect_sensor.flows.analyzer import Connection
 from osect_sensor.flows.endpoint import FlowConnection, TunnelState
+from osect_sensor.flows.other_ip import OtherIpFlows
 from osect_sensor.flows.table import ConnectionTable
 from osect_sensor.flows.uid import UidSource
 from osect_sensor.logs.sink import RowSink
+from osect_sensor.protocols import cclink_field_basic
+from osect_sensor.protocols.arp import arp_frame
+from osect_sensor.protocols.browser import browser_datagram
+from osect_sensor.protocols.cclink_field_basic import FieldBasicAggregator, FieldBasicAnalyzer
+from osect_sensor.protocols.cclink_ie import FieldControlAggregator
 from osect_sensor.protocols.detection import DetectionContext
+from osect_sensor.protocols.dhcp_requests import dhcp_datagram
+from osect_sensor.protocols.dhcpv6 import dhcpv6_datagram
+from osect_sensor.protocols.ndp import neighbor_packet
+from osect_sensor.protocols.netbios_names import netbios_name_datagram
+from osect_sensor.protocols.ssdp import ssdp_datagram
 from osect_sensor.wire import tunnels
 from osect_sensor.wire.decode import (
     ARP,
@@ -33,6 +47,42 @@ MAX_IP_TUNNELS: Final = 65_536
 when a flood of forged pairs fills the table it starts anew and live tunnels get another uid."""
 
 
+PORT_DHCP: Final = 67
+PORT_NETBIOS_NAMES: Final = 137
+PORT_NETBIOS_DATAGRAMS: Final = 138
+PORT_DHCPV6: Final = 547
+PORT_SSDP: Final = 1900
+
+NEIGHBOR_SOLICITATION: Final = 135
+NEIGHBOR_ADVERTISEMENT: Final = 136
+
+
+def _port_flags() -> bytes:
+    flags = bytearray(65536)
+    for port in (PORT_DHCP, PORT_NETBIOS_NAMES, PORT_NETBIOS_DATAGRAMS, PORT_DHCPV6, PORT_SSDP):
+        flags[port] = 1
+    return bytes(flags)
+
+
+_LOGGED_PORTS: Final = _port_flags()
+"""Ports whose datagrams make rows of a log of their own."""
+
+
+@final
+class _Context(DetectionContext):
+    """Detection, and what the logs that count frames by connection need."""
+
+    def __init__(self, sink: RowSink) -> None:
+        super().__init__(sink)
+        self.field_basic: FieldBasicAggregator = FieldBasicAggregator(self.counters)
+
+    def attach(self, connection: Connection) -> None:
+        """Choose the analyzers of a connection."""
+        super().attach(connection)
+        if connection.protocol == UDP and connection.resp_port == cclink_field_basic.PORT:
+            connection.analyzers.append(FieldBasicAnalyzer(connection, self.field_basic))
+
+
 @final
 class NativeGenerator:
     """Processes captures packet by packet; rows go to ``sink`` as soon as they are final."""
@@ -40,17 +90,29 @@ class NativeGenerator:
     __slots__ = (
         "_context",
         "_decoder",
+        "_field_control",
+        "_fingerprinter",
         "_ip_tunnels",
+        "_other_ip",
         "_packets",
         "_pending",
+        "_sink",
         "_table",
         "_uids",
         "packets",
     )
 
-    def __init__(self, sink: RowSink, report_interval: int, seed: int) -> None:
-        """``report_interval`` in microseconds (0: one row a connection); ``seed`` for the uids."""
-        self._context: DetectionContext = DetectionContext(sink)
+    def __init__(
+        self, sink: RowSink, report_interval: int, seed: int, fingerprints: str = ""
+    ) -> None:
+        """``report_interval`` in microseconds (0: one row a connection); ``seed`` for the uids;
+        ``fingerprints`` is the text of a p0f database (without one every label is ``???``)."""
+        self._sink: RowSink = sink
+        self._context: _Context = _Context(sink)
+        database = read_database(fingerprints) if fingerprints != "" else Database()
+        self._fingerprinter: Fingerprinter = Fingerprinter(sink, database, self._context.counters)
+        self._other_ip: OtherIpFlows = OtherIpFlows(self._context)
+        self._field_control: FieldControlAggregator = FieldControlAggregator(self._context.counters)
         self._uids: UidSource = UidSource(seed)
         self._table: ConnectionTable = ConnectionTable(self._context, self._uids, report_interval)
         self._decoder: Decoder = Decoder()
@@ -103,27 +165,70 @@ class NativeGenerator:
         self._table.advance(timestamp)
         kind = self._decoder.link(packet, link_type)
         if kind == IP:
+            self._fingerprinter.frame(timestamp, link_type, data, start, start + captured)
+            self._outermost(packet, start)
             self._ip(packet, start + wire_length, wire_length - captured, 0)
         elif kind == ARP:
-            self._arp(packet)
+            arp_frame(packet, self._sink)
         elif kind == OTHER and packet.ethertype == ETHERTYPE_CCLINK_IE:
-            self._cclink_ie(packet)
+            self._field_control.frame(packet)
         self._table.packet_done(timestamp)
+
+    def _outermost(self, packet: Packet, frame: int) -> None:
+        """Give packets of other protocols to yaf_flow.log, as they are on the wire."""
+        data = packet.data
+        position = packet.network
+        if packet.captured_end - position >= 20:
+            version = data[position] >> 4
+            protocol = -1
+            if version == 4:
+                protocol = data[position + 9]
+            elif version == 6:
+                protocol = data[position + 6]
+            if protocol in (TCP, UDP) or protocol == (ICMP if version == 4 else ICMPV6):
+                self._other_ip.advance(packet.timestamp)
+                return
+        self._other_ip.add(packet, frame)
 
     def close_window(self, end: int) -> None:
         """Emit what became final before ``end`` (microseconds) although no packet came since."""
         self._context.now = end
         self._table.advance(end)
+        self._other_ip.expire(end)
+        self._flush_counts()
 
     def finish(self) -> None:
         """The capture is over: end every connection and emit what is pending."""
         self._table.finish()
+        self._other_ip.finish()
+        self._flush_counts()
 
-    def _arp(self, packet: Packet) -> None:
-        pass
+    def _flush_counts(self) -> None:
+        self._context.field_basic.flush(self._sink)
+        self._field_control.flush(self._sink)
 
-    def _cclink_ie(self, packet: Packet) -> None:
-        pass
+    def undecodable(self) -> dict[str, int]:
+        """Packets that could not be decoded, by reason."""
+        reasons = dict(self._decoder.reasons)
+        if self._table.rejected > 0:
+            reasons["truncated transport header"] = self._table.rejected
+        return reasons
+
+    def limits(self) -> dict[str, int]:
+        """Limits that were hit and other events worth telling, with their counts."""
+        events = dict(self._context.counters.values)
+        if self._table.evicted > 0:
+            events["connections ended early: table full"] = self._table.evicted
+        fragments = self._decoder.fragments
+        if fragments.refused > 0:
+            events["fragmented datagrams given up: too many"] = fragments.refused
+        if fragments.expired > 0:
+            events["fragmented datagrams given up: fragments missing"] = fragments.expired
+        return events
+
+    def connections(self) -> int:
+        """Live connections."""
+        return len(self._table)
 
     def _ip(self, packet: Packet, wire_end: int, cut: int, depth: int) -> None:
         """Process an IP packet; ``cut`` octets of its frame were not captured."""
@@ -138,6 +243,10 @@ class NativeGenerator:
                 self._udp(connection, packet, 0 if packet.reassembled else cut, depth)
         elif protocol in (ICMP, ICMPV6):
             self._table.icmp(packet)
+            if protocol == ICMPV6 and packet.captured_end > packet.transport:
+                kind = packet.data[packet.transport]
+                if kind in (NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT):
+                    neighbor_packet(packet, self._sink)
         elif protocol in (IP_IN_IP, IPV6_IN_IP):
             if depth < tunnels.MAX_DEPTH and self._fits(packet, packet.transport):
                 encapsulation = self._ip_tunnel(packet, "IP")
@@ -157,17 +266,36 @@ class NativeGenerator:
         end = packet.payload_end
         if end > packet.captured_end or end < start:
             end = packet.captured_end
+        data = packet.data
+        source_port = u16(data, packet.transport)
+        destination_port = u16(data, packet.transport + 2)
+        if _LOGGED_PORTS[destination_port] != 0 or source_port == PORT_SSDP:
+            self._logged_datagram(packet, start, end, destination_port)
         port = connection.resp_port
         if port < tunnels.PORT_GTP_CONTROL or not self._tunnel_port(
             connection, packet, port, start, end, cut, depth
         ):
-            data = packet.data
             if end - start >= 40 and data[start] < 0x70:
                 if tunnels.looks_like_teredo(data, start, end):
                     self._teredo(connection, packet, start, end, cut, depth)
             elif end - start >= 3 and data[start + 1] == 0x52 and data[start + 2] == 0x11:
                 self._ayiya(connection, packet, start, end, cut, depth)
         self._table.deliver(connection, packet)
+
+    def _logged_datagram(self, packet: Packet, start: int, end: int, port: int) -> None:
+        """Rows of the logs that are about one kind of datagram."""
+        if port == PORT_DHCP:
+            if packet.ip_version == 4:
+                dhcp_datagram(packet, start, end, self._sink)
+        elif port == PORT_NETBIOS_NAMES:
+            netbios_name_datagram(packet, start, end, self._sink)
+        elif port == PORT_NETBIOS_DATAGRAMS:
+            browser_datagram(packet, start, end, self._sink)
+        elif port == PORT_DHCPV6:
+            if packet.ip_version == 6:
+                dhcpv6_datagram(packet, start, end, self._sink)
+        else:
+            ssdp_datagram(packet, start, end, port == PORT_SSDP, self._sink)
 
     def _tunnel_port(
         self,
@@ -371,7 +499,7 @@ class NativeGenerator:
         link_type = LINKTYPE_ETHERNET if kind == tunnels.INNER_ETHERNET else LINKTYPE_RAW
         layer = self._decoder.link(packet, link_type)
         if kind == tunnels.INNER_ARP or layer == ARP:
-            self._arp(packet)
+            arp_frame(packet, self._sink)
         elif layer == IP:
             self._ip(packet, packet.captured_end + cut, cut, depth)
 
