@@ -44,6 +44,9 @@ MAX_PIECES: Final = 1_366
 """Gaps plus one of an incomplete datagram: the smallest link MTU (68 octets, RFC 791) carries 48
 octets a fragment, so a datagram of 65,535 octets has no more fragments than this."""
 
+MAX_SUFFIXES: Final = 1_024
+"""Pairs of protocol and VLAN whose part of the flow key is kept ready; a network has dozens."""
+
 _ETHERTYPE_IPV4: Final = 0x0800
 _ETHERTYPE_VLAN: Final = 0x8100
 _ETHERTYPE_IPV6: Final = 0x86DD
@@ -59,7 +62,7 @@ _FRAGMENT: Final = 44
 _NO_NEXT_HEADER: Final = 59
 _DESTINATION_OPTIONS: Final = 60
 
-_HEX4: Final = [f"{value:02x}" for value in range(256)]
+_HEX: Final = [f"{value:02x}" for value in range(256)]
 
 
 def padded_ipv6_text(address: bytes) -> str:
@@ -71,7 +74,7 @@ def padded_ipv6_text(address: bytes) -> str:
         high = address[index]
         low = address[index + 1]
         if high or low or done:
-            text += _HEX4[high] + _HEX4[low]
+            text += _HEX[high] + _HEX[low]
             if index < 14:
                 text += ":"
             done = omitted
@@ -174,7 +177,7 @@ class OtherIpFlows:
         """Least recently active first."""
         self._newest: _Flow | None = None
         self._suffixes: dict[int, bytes] = {}
-        """Protocol and VLAN as they appear in keys; there are few in one network."""
+        """Protocol and VLAN as they appear in keys."""
         self._fragments: dict[bytes, _Fragments] = {}
         """Least recently fed first."""
         self._fragment_clock: int = 0
@@ -388,6 +391,8 @@ class OtherIpFlows:
         suffix = self._suffixes.get(code, b"")
         if len(suffix) == 0:
             suffix = bytes((protocol, vlan >> 8 & 0x0F, vlan & 0xFF))
+            if len(self._suffixes) >= MAX_SUFFIXES:
+                self._suffixes.clear()
             self._suffixes[code] = suffix
         if source <= destination:
             key = source + destination + suffix
