@@ -62,6 +62,10 @@ class AnalysisContext:
         return []
 
 
+class SharedState:
+    """What analyzers of one protocol on one connection have in common, beyond each one's life."""
+
+
 class Connection:
     """Identity of a connection and its services; the connection table's entries derive from it."""
 
@@ -97,6 +101,8 @@ class Connection:
         """Whether the TCP handshake was missed (set by the flow table, also when it changes)."""
         self.had_gap: bool = False
         """Whether octets of the TCP stream are missing, in either direction (ditto)."""
+        self.shared: dict[str, SharedState] | None = None
+        """Shared states by service, None before there are any."""
         self._uid: str = ""
         self._orig_text: str = ""
         self._resp_text: str = ""
