@@ -20,7 +20,7 @@ from osect_sensor.protocols.http_message import (
     HttpSide,
     HttpState,
 )
-from osect_sensor.protocols.http_transactions import HttpTransactions
+from osect_sensor.protocols.http_transactions import HttpTransactions, transactions_of
 from osect_sensor.protocols.mime import is_blank
 
 MAX_UNANSWERED: Final = 10_000
@@ -144,12 +144,27 @@ def unescape_uri(uri: bytes) -> bytes:
 
 
 @final
+class _Keeper(Analyzer):
+    """Reports pending transactions at the connection's end in place of a disabled analyzer."""
+
+    def __init__(self, connection: Connection, transactions: HttpTransactions) -> None:
+        super().__init__(connection, "")
+        self._transactions: Final = transactions
+
+    def finish(self) -> None:
+        """Report what is pending, unless another analyzer is at work and will."""
+        if self._transactions.users == 0:
+            self._transactions.finish()
+
+
+@final
 class HttpAnalyzer(Analyzer):
     """HTTP/1 (RFC 9112) on any port."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, "http")
-        self._transactions: Final = HttpTransactions(connection)
+        self._transactions: Final = transactions_of(connection)
+        self._transactions.users += 1
         self._state: Final = HttpState()
         self._orig_lines: ContentLines = ContentLines()
         self._resp_lines: ContentLines = ContentLines()
@@ -233,13 +248,20 @@ class HttpAnalyzer(Analyzer):
         self._reply_made(True)
 
     def finish(self) -> None:
-        """End both messages and report what is pending."""
+        """End both messages, and report what is pending when the connection is over."""
         self._request_made(True)
         self._reply_made(True)
         self._request = None
         self._reply = None
-        self._transactions.finish()
         finish_all(self._inner)
+        transactions = self._transactions
+        transactions.users -= 1
+        if transactions.users == 0:
+            if self.alive:
+                transactions.finish()
+            else:
+                # Disabled, but a response may still be recognised and belong to what is pending.
+                self.connection.analyzers.append(_Keeper(self.connection, transactions))
 
     def _pull(self, from_orig: bool, lines: ContentLines) -> None:
         while lines.next():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from osect_sensor.flows.analyzer import Connection
+from osect_sensor.flows.analyzer import Connection, SharedState
 from osect_sensor.logs.rows import UNSET, HttpRow
 
 MAX_PENDING_REQUESTS: Final = 100
@@ -28,14 +28,18 @@ def _is_informational(code: int) -> bool:
 
 
 @final
-class HttpTransactions:
+class HttpTransactions(SharedState):
     """The requests and responses of one connection, numbered from 1 each.
 
     A request and the response of the same number share a row; what reaches a number without a row
-    opens one, so that rows come about for responses without requests, too.
+    opens one, so that rows come about for responses without requests, too. HTTP inside HTTP (in a
+    tunnel, in WebSocket), and HTTP recognised again after an analyzer was disabled, go on counting
+    where the connection has got to.
     """
 
     def __init__(self, connection: Connection) -> None:
+        self.users: int = 0
+        """Analyzers at work on the connection."""
         self._connection: Final = connection
         self._pending: Final[dict[int, HttpRow]] = {}
         self._request: int = 0
@@ -155,6 +159,20 @@ class HttpTransactions:
         row.orig_l2_addr = connection.orig_mac_text()
         row.resp_l2_addr = connection.resp_mac_text()
         connection.context.sink.http(row)
+
+
+def transactions_of(connection: Connection) -> HttpTransactions:
+    """The transactions of ``connection``."""
+    shared = connection.shared
+    if shared is None:
+        shared = {}
+        connection.shared = shared
+    transactions = shared.get("http")
+    if isinstance(transactions, HttpTransactions):
+        return transactions
+    transactions = HttpTransactions(connection)
+    shared["http"] = transactions
+    return transactions
 
 
 def _user(value: bytes) -> bytes:
