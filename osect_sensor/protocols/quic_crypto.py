@@ -1,0 +1,258 @@
+"""The protection of QUIC Initial packets (RFC 9001 section 5): HKDF, AES-128 and GCM.
+
+Initial packets are protected with keys that follow from what the packets themselves say, so that
+looking into them takes no secret. Only a few packets of a connection are Initials, which is why
+plain code does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Final, final
+
+from osect_sensor.wire.octets import u32
+
+TAG_LENGTH: Final = 16
+"""Octets of the authentication tag behind the payload."""
+
+SAMPLE_OFFSET: Final = 4
+"""Where the header protection's sample begins, counted from the packet number."""
+
+VERSION_1: Final = 0x00000001
+VERSION_2: Final = 0x6B3343CF
+
+_SALT_1: Final = bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a")
+_SALT_2: Final = bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9")
+_SALT_DRAFT_22: Final = bytes.fromhex("7fbcdb0e7c66bbe9193a96cd21519ebd7a02644a")
+_SALT_DRAFT_23: Final = bytes.fromhex("c3eef712c72ebb5a11a7d2432bb46365bef9f502")
+_SALT_DRAFT_29: Final = bytes.fromhex("afbfec289993d24c9e9786f19c6111e04390a899")
+
+
+def is_supported(version: int) -> bool:
+    """Whether packets of ``version`` have a known form: 1, 2, drafts 22 to 34, and mvfst."""
+    return (
+        version in (VERSION_1, VERSION_2)
+        or 4278190102 <= version <= 4278190114
+        or version in (4207849473, 4207849474, 4207849486, 4207849489, 4207849490, 4207849491)
+    )
+
+
+def _salt(version: int) -> bytes:
+    if version == VERSION_2:
+        return _SALT_2
+    if version == 0xFF000016 or version == 0xFACEB001:
+        return _SALT_DRAFT_22
+    if 0xFF000017 <= version <= 0xFF00001C or 0xFACEB002 <= version <= 0xFACEB013:
+        return _SALT_DRAFT_23
+    if 0xFF00001D <= version <= 0xFF000020:
+        return _SALT_DRAFT_29
+    return _SALT_1
+
+
+def _expand_label(secret: bytes, label: bytes, length: int) -> bytes:
+    """HKDF-Expand-Label (RFC 8446 section 7.1) for at most one hash of output."""
+    full = b"tls13 " + label
+    info = bytes([length >> 8, length & 0xFF, len(full)]) + full + b"\x00"
+    return hmac.digest(secret, info + b"\x01", "sha256")[:length]
+
+
+def _multiply_by_x(value: int) -> int:
+    value <<= 1
+    return (value ^ 0x11B) & 0xFF if value & 0x100 != 0 else value
+
+
+def _s_box() -> list[int]:
+    """The substitution of AES (FIPS 197 section 5.1.1)."""
+    # 3 generates the field: walk its powers and those of its inverse side by side.
+    box = [0] * 256
+    power = 1
+    inverse = 1
+    while True:
+        power = power ^ _multiply_by_x(power)
+        inverse ^= inverse << 1
+        inverse ^= inverse << 2
+        inverse ^= inverse << 4
+        inverse &= 0xFF
+        if inverse & 0x80 != 0:
+            inverse ^= 0x09
+        rotated = inverse | inverse << 8
+        box[power] = (
+            inverse ^ rotated >> 7 ^ rotated >> 6 ^ rotated >> 5 ^ rotated >> 4 ^ 0x63
+        ) & 0xFF
+        if power == 1:
+            break
+    box[0] = 0x63
+    return box
+
+
+def _round_table(box: list[int]) -> list[int]:
+    """SubBytes and MixColumns of one octet, as the first of a column (FIPS 197 section 5.1.3)."""
+    table: list[int] = []
+    for value in box:
+        double = _multiply_by_x(value)
+        table.append(double << 24 | value << 16 | value << 8 | double ^ value)
+    return table
+
+
+_BOX: Final = _s_box()
+_ROUND: Final = _round_table(_BOX)
+
+
+def _rotated(table: list[int], bits: int) -> list[int]:
+    rotated: list[int] = []
+    for value in table:
+        rotated.append((value >> bits | value << (32 - bits)) & 0xFFFFFFFF)
+    return rotated
+
+
+_ROUND_1: Final = _rotated(_ROUND, 8)
+_ROUND_2: Final = _rotated(_ROUND, 16)
+_ROUND_3: Final = _rotated(_ROUND, 24)
+
+
+@final
+class Aes128:
+    """AES with a 128-bit key, encryption only (FIPS 197)."""
+
+    def __init__(self, key: bytes) -> None:
+        words: list[int] = []
+        for index in range(4):
+            words.append(u32(key, 4 * index))
+        constant = 1
+        for index in range(4, 44):
+            word = words[index - 1]
+            if index % 4 == 0:
+                word = (word << 8 | word >> 24) & 0xFFFFFFFF
+                word = (
+                    _BOX[word >> 24] << 24
+                    | _BOX[word >> 16 & 0xFF] << 16
+                    | _BOX[word >> 8 & 0xFF] << 8
+                    | _BOX[word & 0xFF]
+                )
+                word ^= constant << 24
+                constant = _multiply_by_x(constant)
+            words.append(words[index - 4] ^ word)
+        self._words: list[int] = words
+
+    def encrypt(self, block: bytes) -> int:
+        """The encryption of 16 octets, as an integer."""
+        words = self._words
+        a = u32(block, 0) ^ words[0]
+        b = u32(block, 4) ^ words[1]
+        c = u32(block, 8) ^ words[2]
+        d = u32(block, 12) ^ words[3]
+        index = 4
+        while index < 40:
+            e = _column(a, b, c, d) ^ words[index]
+            f = _column(b, c, d, a) ^ words[index + 1]
+            g = _column(c, d, a, b) ^ words[index + 2]
+            d = _column(d, a, b, c) ^ words[index + 3]
+            a = e
+            b = f
+            c = g
+            index += 4
+        a, b, c, d = (
+            _last_column(a, b, c, d) ^ words[40],
+            _last_column(b, c, d, a) ^ words[41],
+            _last_column(c, d, a, b) ^ words[42],
+            _last_column(d, a, b, c) ^ words[43],
+        )
+        return a << 96 | b << 64 | c << 32 | d
+
+
+def _column(a: int, b: int, c: int, d: int) -> int:
+    return _ROUND[a >> 24] ^ _ROUND_1[b >> 16 & 0xFF] ^ _ROUND_2[c >> 8 & 0xFF] ^ _ROUND_3[d & 0xFF]
+
+
+def _last_column(a: int, b: int, c: int, d: int) -> int:
+    return (
+        _BOX[a >> 24] << 24 | _BOX[b >> 16 & 0xFF] << 16 | _BOX[c >> 8 & 0xFF] << 8 | _BOX[d & 0xFF]
+    )
+
+
+def _to_int(data: bytes, offset: int, end: int) -> int:
+    """The octets from ``offset`` on, at most 16, as the left part of a 128-bit integer."""
+    value = 0
+    last = min(offset + 16, end)
+    for index in range(offset, last):
+        value = value << 8 | data[index]
+    return value << 8 * (16 - (last - offset))
+
+
+def _hash_octets(key: int, state: int, data: bytes) -> int:
+    """GHASH over ``data``, padded with zeros to blocks (NIST SP 800-38D section 6.4)."""
+    offset = 0
+    while offset < len(data):
+        state = _multiply(state ^ _to_int(data, offset, len(data)), key)
+        offset += 16
+    return state
+
+
+def _multiply(x: int, y: int) -> int:
+    """The product in GCM's field (NIST SP 800-38D section 6.3)."""
+    product = 0
+    for bit in range(127, -1, -1):
+        if x >> bit & 1 != 0:
+            product ^= y
+        y = y >> 1 ^ (0xE1 << 120 if y & 1 != 0 else 0)
+    return product
+
+
+def gcm_decrypt(key: bytes, nonce: bytes, header: bytes, data: bytes) -> bytes | None:
+    """The plain text of ``data``, whose last 16 octets are the tag, or None if it is forged."""
+    if len(data) < TAG_LENGTH:
+        return None
+    cipher = Aes128(key)
+    end = len(data) - TAG_LENGTH
+    hash_key = cipher.encrypt(bytes(16))
+    digest = _hash_octets(hash_key, 0, header)
+    digest = _hash_octets(hash_key, digest, data[:end])
+    digest = _multiply(digest ^ (len(header) * 8 << 64 | end * 8), hash_key)
+    digest ^= cipher.encrypt(nonce + b"\x00\x00\x00\x01")
+    if digest != _to_int(data, end, len(data)):
+        return None
+    plain = bytearray()
+    counter = 2
+    offset = 0
+    while offset < end:
+        block = cipher.encrypt(nonce + counter.to_bytes(4, "big")) ^ _to_int(data, offset, end)
+        plain += block.to_bytes(16, "big")
+        offset += 16
+        counter += 1
+    return bytes(plain[:end])
+
+
+@final
+class InitialKeys:
+    """The keys of one direction's Initial packets (RFC 9001 section 5.2, RFC 9369 section 3.3)."""
+
+    def __init__(self, version: int, connection_id: bytes, from_client: bool) -> None:
+        initial = hmac.digest(_salt(version), connection_id, "sha256")
+        label = b"client in" if from_client else b"server in"
+        secret = _expand_label(initial, label, hashlib.sha256().digest_size)
+        prefix = b"quicv2 " if version == VERSION_2 else b"quic "
+        self._key: bytes = _expand_label(secret, prefix + b"key", 16)
+        self._iv: bytes = _expand_label(secret, prefix + b"iv", 12)
+        self._header: Aes128 = Aes128(_expand_label(secret, prefix + b"hp", 16))
+
+    def decrypt(self, packet: bytes, number_offset: int) -> bytes | None:
+        """The frames of a packet whose packet number begins at ``number_offset``, or None."""
+        sample = number_offset + SAMPLE_OFFSET
+        if sample + 16 > len(packet):
+            return None
+        mask = self._header.encrypt(packet[sample : sample + 16])
+        first = packet[0] ^ (mask >> 120 & 0x0F)
+        number_length = (first & 0x03) + 1
+        payload = number_offset + number_length
+        header = bytearray(packet[:payload])
+        header[0] = first
+        number = 0
+        for index in range(number_length):
+            octet = packet[number_offset + index] ^ (mask >> (112 - 8 * index) & 0xFF)
+            header[number_offset + index] = octet
+            number = number << 8 | octet
+        nonce = bytearray(self._iv)
+        for index in range(4):
+            nonce[11 - index] ^= number >> 8 * index & 0xFF
+        return gcm_decrypt(self._key, bytes(nonce), bytes(header), packet[payload:])
