@@ -79,5 +79,4 @@ UDP_PORT_SERVICES: Final[dict[int, list[str]]] = {
     5353: ["dns"],
     5355: ["dns"],
     20000: ["dnp3_udp"],
-    61450: ["cclink_ie_field_basic"],
 }
