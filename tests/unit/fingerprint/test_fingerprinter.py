@@ -77,7 +77,7 @@ def answer(flags: int = SYN | ACK, sequence: int = 500, **fields: object) -> byt
         destination=CLIENT,
         ports=(80, 1024),
         sequence=sequence,
-        **fields,  # type: ignore[arg-type]
+        **fields,
     )
 
 
