@@ -116,10 +116,7 @@ _PLAIN_MAGICS: Final = frozenset({b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1"})
 
 def find_suricata() -> str:
     """Path of the suricata program, empty where it is not installed."""
-    found = shutil.which(
-        "suricata", path=os.environ.get("PATH", os.defpath) + ":/usr/bin:/usr/sbin"
-    )
-    return found or ""
+    return shutil.which("suricata") or ""
 
 
 def suricata_version(program: str) -> str:
