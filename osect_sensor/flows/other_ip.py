@@ -338,10 +338,12 @@ class OtherIpFlows:
         whole = fragments.length()
         if whole >= 0:
             del self._fragments[key]
-            self._count(
-                now, protocol, source, destination, fragments.vlan, whole + header_length,
-                fragments.source_mac, fragments.destination_mac,
-            )  # fmt: skip
+            begun = self._count(
+                now, protocol, source, destination, fragments.vlan, whole + header_length
+            )
+            if begun is not None:
+                begun.source_mac = fragments.source_mac
+                begun.destination_mac = fragments.destination_mac
         elif len(fragments.starts) > MAX_PIECES:
             del self._fragments[key]
             counters.count("yaf_flow: datagram in too many pieces, dropped")
@@ -368,22 +370,23 @@ class OtherIpFlows:
     def _packet(
         self, packet: Packet, protocol: int, source: bytes, destination: bytes, octets: int
     ) -> None:
-        self._count(
-            packet.timestamp // 1000, protocol, source, destination, _vlan(packet), octets,
-            _mac(packet, packet.source_mac), _mac(packet, packet.destination_mac),
-        )  # fmt: skip
+        begun = self._count(
+            packet.timestamp // 1000, protocol, source, destination, _vlan(packet), octets
+        )
+        if begun is not None:
+            begun.source_mac = _mac(packet, packet.source_mac)
+            begun.destination_mac = _mac(packet, packet.destination_mac)
 
     def _count(
-        self, now: int, protocol: int, source: bytes, destination: bytes, vlan: int, octets: int,
-        source_mac: bytes, destination_mac: bytes,
-    ) -> None:  # fmt: skip
-        """Count a whole packet into its flow."""
+        self, now: int, protocol: int, source: bytes, destination: bytes, vlan: int, octets: int
+    ) -> _Flow | None:
+        """Count a whole packet into its flow; answers the flow if the packet is its first."""
         if now < self._clock:
             self._context.counters.count("yaf_flow: packet older than its predecessors, rejected")
-            return
+            return None
         if now == 0:
             self._context.counters.count("yaf_flow: packet without a time, rejected")
-            return
+            return None
         self._clock = now
         if now >= self._next_flush:
             self._flush()
@@ -410,11 +413,12 @@ class OtherIpFlows:
             if len(self._flows) >= MAX_FLOWS:
                 self._evict()
             flow = _Flow(key, protocol, source, destination, vlan, now)
-            flow.source_mac = source_mac
-            flow.destination_mac = destination_mac
+            flow.packets = 1
+            flow.octets = octets
             self._flows[key] = flow
             self._newest = flow
-        elif flow is not self._newest:
+            return flow
+        if flow is not self._newest:
             del self._flows[key]
             self._flows[key] = flow
             self._newest = flow
@@ -427,6 +431,7 @@ class OtherIpFlows:
                 flow.rtt = now - flow.start
             flow.reverse_packets += 1
             flow.reverse_octets += octets
+        return None
 
     def _flush(self) -> None:
         self._next_flush = self._clock + FLUSH_INTERVAL
