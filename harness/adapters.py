@@ -32,7 +32,8 @@ ACTIONS: Final[dict[str, Callable[[str], str]]] = {
 class Profile:
     """What a set of logs needs: nothing for our own form, golden.toml for the real tools'."""
 
-    markers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    markers: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    """(marker files, logs): where all of these files are, those logs say nothing."""
     adapters: tuple[tuple[str, str, str], ...] = ()
     """(log, field, action) to apply to the expected side; ``*`` stands for every log or field."""
     folds: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -41,7 +42,10 @@ class Profile:
     def silent_logs(self, directory: Path) -> set[str]:
         """Logs about which the expected side says nothing for this capture."""
         return {
-            log for marker, logs in self.markers if (directory / marker).exists() for log in logs
+            log
+            for files, logs in self.markers
+            if all((directory / file).exists() for file in files)
+            for log in logs
         }
 
     def adapt(self, log: Log, rows: list[list[str]]) -> None:
@@ -70,7 +74,7 @@ def golden_profile() -> Profile:
     text = resources.files("osect_harness").joinpath("golden.toml").read_text(encoding="utf-8")
     data = tomllib.loads(text)
     return Profile(
-        markers=tuple((entry["file"], tuple(entry["logs"])) for entry in data["marker"]),
+        markers=tuple((tuple(entry["files"]), tuple(entry["logs"])) for entry in data["marker"]),
         adapters=tuple(
             (entry["log"], entry["field"], entry["action"]) for entry in data["adapter"]
         ),

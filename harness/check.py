@@ -150,7 +150,10 @@ def find_windows(directory: Path) -> list[Path]:
     windows = [
         path
         for path in sorted(directory.iterdir())
-        if path.is_dir() and any((path / name).exists() for name in names)
+        # A hidden directory is a window that is still being written.
+        if path.is_dir()
+        and not path.name.startswith(".")
+        and any((path / name).exists() for name in names)
     ]
     if not windows:
         raise UsageError(

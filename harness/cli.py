@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from osect_harness import check, conformance, output
+from osect_harness import check, cluster, conformance, html, output
 from osect_harness.adapters import Profile, golden_profile
 from osect_harness.compare import Options
 from osect_harness.contract import LOG_NAMES
 from osect_harness.errors import FAILED, OK, USAGE, UsageError
 from osect_harness.explained import Explained, load_explained
+from osect_harness.timings import load_timings
 
 DIRECTORY = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -137,8 +138,13 @@ def _comparison_options(command: Any) -> Any:
             click.option("--show", type=click.IntRange(min=0), default=25, show_default=True,
                          help="Differences to print."),
             click.option("--diff", "diff_file", type=FILE, help="Write every difference here."),
+            click.option("--html", "html_file", type=FILE, help="Write a report as one HTML page."),
+            click.option("--timings", "timings_file", type=FILE,
+                         help="How long each capture took, for the HTML report (JSON)."),
             click.option("--junit", type=FILE, help="Write a JUnit file."),
             click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text."),
+            click.option("--scheduler", metavar="ADDRESS",
+                         help="Compare on the Dask cluster of this scheduler."),
         ]
     ):  # fmt: skip
         command = option(command)
@@ -182,7 +188,8 @@ def conformance_command(
         logs=frozenset(common["logs"]),
         unscored=frozenset() if p0f_os else frozenset({("p0f-k", "os")}),
     )
-    _finish(conformance.plan(ours, golden, capture), options, **common)
+    title = f"Conformance of {ours} with {golden}"
+    _finish(title, conformance.plan(ours, golden, capture), options, **common)
 
 
 @cli.command("diff")
@@ -192,22 +199,30 @@ def conformance_command(
 def diff_command(old: Path, new: Path, **common: Any) -> None:
     """Compare the logs of two trees, or of two directories, record by record."""
     options = Options(profile=Profile(), logs=frozenset(common["logs"]))
-    _finish(conformance.plan_union(old, new), options, **common)
+    title = f"Differences from {old} to {new}"
+    _finish(title, conformance.plan_union(old, new), options, **common)
 
 
 def _finish(
+    title: str,
     jobs: list[conformance.Job],
     options: Options,
     *,
-    jobs_count: int | None = None,
+    jobs_count: int | None,
     **common: Any,
 ) -> None:
-    results = conformance.run(jobs, options, jobs_count or 0)
+    timings = load_timings(common["timings_file"]) if common["timings_file"] else []
+    if common["scheduler"]:
+        results = cluster.run_on(common["scheduler"], jobs, options)
+    else:
+        results = conformance.run(jobs, options, jobs_count or 0)
     report = conformance.summarize(results, options)
     if common["diff_file"]:
         output.write_differences(report, common["diff_file"])
     if common["junit"]:
         output.write_junit(report, common["junit"])
+    if common["html_file"]:
+        html.write_html(report, options.explained, timings, title, common["html_file"])
     if common["as_json"]:
         _print([json.dumps(output.as_json(report), indent=2, sort_keys=True)])
     else:

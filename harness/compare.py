@@ -15,6 +15,9 @@ from osect_harness.pairing import Row, equal_fields, pair, time_of
 from osect_harness.tables import ABSENT, read_table
 from osect_harness.values import EMPTY, UNSET, canonical, describe, same
 
+MAX_CONTEXT: Final = 5
+"""Differences of a field, in one capture, that keep their whole rows."""
+
 MAX_NEAREST: Final = 200
 """Rows of the other side that are looked through for the one nearest to an unpaired row."""
 
@@ -80,6 +83,9 @@ class Difference:
     nearest: str = ""
     explained: str = ""
     """Entry that explains it."""
+    expected_row: str = ""
+    got_row: str = ""
+    """Both rows of a field that differs, for the first of each field."""
 
 
 @dataclass(slots=True)
@@ -328,6 +334,7 @@ class _Writer:
         self.expected = expected
         self.entries = entries
         self.result = result
+        self.shown: dict[int, int] = defaultdict(int)
 
     def field(self, i: int, j: int, column: int) -> None:
         """Note a field that differs."""
@@ -339,6 +346,8 @@ class _Writer:
                 reason = entry.id
                 self.result.fields[one.name].explained += 1
                 break
+        self.shown[column] += 1
+        with_rows = self.shown[column] <= MAX_CONTEXT
         self.result.differences.append(
             Difference(
                 capture=self.capture,
@@ -351,6 +360,8 @@ class _Writer:
                 got=mine[column],
                 where=summary(self.log, theirs),
                 explained=reason,
+                expected_row="\t".join(theirs) if with_rows else "",
+                got_row="\t".join(mine) if with_rows else "",
             )
         )
 

@@ -11,8 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from osect_harness.compare import CaptureResult, Difference, LogResult, Options, Tally
-from osect_harness.compare import compare_capture as compare_capture
+from osect_harness.compare import (
+    CaptureResult,
+    Difference,
+    LogResult,
+    Options,
+    Tally,
+    compare_capture,
+)
 from osect_harness.contract import LOG_NAMES, file_names
 from osect_harness.errors import UsageError
 
@@ -136,24 +142,20 @@ def digest(names: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]
 
 
-def run_job(job: Job, options: Options) -> CaptureResult:
-    """Compare one capture."""
-    return compare_capture(job.name, job.ours, job.expected, options)
-
-
-def _run_chunk(jobs: list[Job], options: Options) -> list[CaptureResult]:
-    return [run_job(job, options) for job in jobs]
+def run_chunk(jobs: list[Job], options: Options) -> list[CaptureResult]:
+    """Compare several captures, one after the other."""
+    return [compare_capture(job.name, job.ours, job.expected, options) for job in jobs]
 
 
 def run(jobs: list[Job], options: Options, processes: int = 0) -> list[CaptureResult]:
     """Compare captures, on every core unless told how many processes to use."""
     count = processes or os.cpu_count() or 1
     if count == 1 or len(jobs) < MIN_PARALLEL:
-        return _run_chunk(jobs, options)
+        return run_chunk(jobs, options)
     # Neighbours in the list come from one source and cost alike: deal them out.
     chunks = [jobs[start :: count * 4] for start in range(count * 4)]
     with ProcessPoolExecutor(max_workers=count) as pool:
-        futures = [pool.submit(_run_chunk, chunk, options) for chunk in chunks if chunk]
+        futures = [pool.submit(run_chunk, chunk, options) for chunk in chunks if chunk]
         results = [result for future in futures for result in future.result()]
     return sorted(results, key=lambda result: result.capture)
 

@@ -27,10 +27,11 @@ class Entry:
     """One explained difference."""
 
     id: str
-    corpus: str
     log: str
     kind: str
     reason: str
+    corpus: str = ""
+    """Corpus on which it must occur, if any."""
     field: str = ""
     where: tuple[tuple[str, re.Pattern[str]], ...] = ()
     """Columns of the row (the expected one, if there is one) and what they must match."""
@@ -120,7 +121,7 @@ def _entry(name: str, raw: dict[str, Any]) -> Entry:
     unknown = sorted(set(raw) - _KEYS)
     if unknown:
         raise UsageError(f"{where} has the unknown key {unknown[0]!r}: remove it")
-    for key in ("id", "corpus", "log", "kind", "reason"):
+    for key in ("id", "log", "kind", "reason"):
         if not raw.get(key):
             raise UsageError(f"{where} has no {key}: add it")
     if raw["kind"] not in KINDS:
