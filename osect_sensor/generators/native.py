@@ -163,9 +163,10 @@ class NativeGenerator:
         packet.encapsulation = None
         self._context.now = timestamp
         self._table.advance(timestamp)
+        # p0f decodes frames on its own, also those of link types that nothing else follows.
+        self._fingerprinter.frame(timestamp, link_type, data, start, start + captured)
         kind = self._decoder.link(packet, link_type)
         if kind == IP:
-            self._fingerprinter.frame(timestamp, link_type, data, start, start + captured)
             self._outermost(packet, start)
             self._ip(packet, start + wire_length, wire_length - captured, 0)
         elif kind == ARP:
@@ -269,7 +270,9 @@ class NativeGenerator:
         data = packet.data
         source_port = u16(data, packet.transport)
         destination_port = u16(data, packet.transport + 2)
-        if _LOGGED_PORTS[destination_port] != 0 or source_port == PORT_SSDP:
+        if (
+            _LOGGED_PORTS[destination_port] != 0 or source_port == PORT_SSDP
+        ) and packet.payload_end <= packet.captured_end:
             self._logged_datagram(packet, start, end, destination_port)
         port = connection.resp_port
         if port < tunnels.PORT_GTP_CONTROL or not self._tunnel_port(
