@@ -138,6 +138,8 @@ class _State:
     references: list[_Reference] = field(default_factory=list)
     connections: dict[str, _Connection] = field(default_factory=dict)
     moments: list[_Moment] = field(default_factory=list)
+    ends: list[tuple[int, _Moment]] = field(default_factory=list)
+    """Intervals that begin at a row's time: the beginning, and the end."""
 
 
 def find_windows(directory: Path) -> list[Path]:
@@ -390,6 +392,12 @@ def _note(
         if isinstance(value, int):
             first = value if first < 0 else first
             state.moments.append(_Moment(name, number, one.name, text, value))
+    for one in log.fields:
+        if one.type == "interval" and first >= 0 and one.name not in bad:
+            length = canonical(one, row[one.name])
+            if isinstance(length, int):
+                end = _Moment(name, number, one.name, row[one.name], first + length)
+                state.ends.append((first, end))
     if not log.uid or "uid" in bad:
         return
     ends: _Ends = frozenset()
@@ -444,6 +452,13 @@ def _check_times(state: _State) -> None:
                 until is not None and one.micros > until
             ):
                 _add_moment(state.report, one, f"a time {_between(since, until)}")
+    latest = LATEST if until is None else until
+    for start, one in state.ends:
+        if start <= latest < one.micros:
+            _add_moment(
+                state.report, one, f"an interval that ends no later than {_seconds(latest)}"
+            )
+    if since is not None or until is not None:
         return
     if not state.moments:
         return

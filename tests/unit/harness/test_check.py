@@ -341,6 +341,15 @@ def test_times_outside_a_given_span_are_found(logs):
     assert kinds(found) == {("conn.log", "ts", "time"), ("p0f-k.log", "ts", "time")}
 
 
+def test_an_interval_beyond_the_end_of_time_or_the_given_span_is_found(logs):
+    logs.change("conn", 0, "duration", "5000000000.000000")
+    found = only(logs)
+    assert (found.file, found.column, found.kind) == ("conn.log", "duration", "time")
+    logs.change("conn", 0, "duration", "61.000000")
+    assert check(logs.path).total == 0
+    assert only(logs, CheckOptions(until=1_714_521_660_000_000)).column == "duration"
+
+
 def test_a_row_before_its_connection_is_found(logs):
     logs.change("dns", 0, "ts", "1714521591.000000")
     found = only(logs)
