@@ -33,14 +33,13 @@ SEEN_DATA: Final = 0x10
 SEEN_ACK: Final = 0x20
 SEEN_MULTI_FLAG: Final = 0x40
 SEEN_UNKNOWN: Final = 0x400
-SEEN_TUNNEL_LIMIT: Final = 0x4000
 
 MAX_HISTORY: Final = 512
 """Characters kept; Zeek has no bound. F, H, R and S repeat for each new sequence number, so a
 forger can add one a packet."""
 
-MAX_TUNNEL_CHANGES: Final = 5
-"""Changes of the enclosing tunnel that are followed (Zeek's ``max_changes_per_connection``)."""
+MAX_TUNNEL_PARENTS: Final = 64
+"""Tunnels remembered of one connection. Two are common (one a direction), more mean roaming."""
 
 NO_MACS: Final = b""
 _NULL_MAC: Final = b"\0\0\0\0\0\0"
@@ -228,7 +227,6 @@ class FlowConnection(Connection):
         self.tunnel: TunnelState | None = None
         """Set once the connection is looked at as a tunnel."""
         self.tunnel_parents: list[str] | None = None
-        self.tunnel_changes: int = 0
         self.due: int = 0
         """No timer of this connection fires before this time."""
         self.wheel_second: int = 0
@@ -298,6 +296,8 @@ class FlowConnection(Connection):
 
     def flip(self) -> None:
         """Exchange originator and responder."""
+        if self.protocol == UDP:
+            self._flip_octets()
         self.orig, self.resp = self.resp, self.orig
         if self.orig is not None:
             self.orig.is_orig = True
@@ -314,6 +314,16 @@ class FlowConnection(Connection):
         if self.attached:
             self.context.flipped(self)
 
+    def _flip_octets(self) -> None:
+        """The payload counted so far stays with the role, as Zeek has it for UDP."""
+        if self.orig is None:
+            return
+        if self.resp is None:
+            if self.orig.octets < 0:
+                return
+            self.resp = Endpoint(self, False, reversed_key(self.orig.key))
+        self.orig.octets, self.resp.octets = self.resp.octets, self.orig.octets
+
     def attach(self) -> None:
         """Have the analyzers chosen; once, no later than the first payload."""
         self.attached = True
@@ -324,13 +334,7 @@ class FlowConnection(Connection):
         """Follow a change of the tunnel that the packets come through."""
         if same_tunnel(self.encapsulation, encapsulation):
             return
-        if self.tunnel_changes >= MAX_TUNNEL_CHANGES:
-            if self.history_seen & SEEN_TUNNEL_LIMIT == 0:
-                self.history_seen |= SEEN_TUNNEL_LIMIT
-                self.add_history("X")
-        else:
-            self.tunnel_changes += 1
-            self.add_tunnel_parent(encapsulation)
+        self.add_tunnel_parent(encapsulation)
         self.encapsulation = encapsulation
 
     def add_tunnel_parent(self, encapsulation: Encapsulation | None) -> None:
@@ -340,7 +344,10 @@ class FlowConnection(Connection):
         if self.tunnel_parents is None:
             self.tunnel_parents = [encapsulation.uid]
         elif encapsulation.uid not in self.tunnel_parents:
-            self.tunnel_parents.append(encapsulation.uid)
+            if len(self.tunnel_parents) < MAX_TUNNEL_PARENTS:
+                self.tunnel_parents.append(encapsulation.uid)
+            else:
+                self.context.counters.count("tunnel parents left out: too many")
 
     def tcp_states(self) -> tuple[int, int]:
         """States of originator and responder."""
@@ -421,6 +428,12 @@ class FlowConnection(Connection):
             row.resp_pkts -= before.resp_pkts
             row.resp_ip_bytes -= before.resp_ip_bytes
         return row
+
+
+def reversed_key(key: bytes) -> bytes:
+    """The key of the other direction: addresses and ports exchanged."""
+    size = (len(key) - 4) // 2
+    return key[size : 2 * size] + key[:size] + key[2 * size + 2 :] + key[2 * size : 2 * size + 2]
 
 
 def same_tunnel(one: Encapsulation | None, other: Encapsulation | None) -> bool:

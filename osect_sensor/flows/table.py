@@ -19,6 +19,7 @@ from osect_sensor.flows.endpoint import (
     Endpoint,
     FlowConnection,
     TcpEndpoint,
+    reversed_key,
 )
 from osect_sensor.flows.likely_servers import is_likely_tcp_server, is_likely_udp_server
 from osect_sensor.flows.tcp import (
@@ -205,10 +206,11 @@ class ConnectionTable:
                 if connection.last + LINGER < fired and _may_expire(connection, orig, resp):
                     return True
                 connection.expire_due = fired + SESSION_CHECK
-        if connection.silence_due != 0 and now >= connection.silence_due:
-            if now - connection.last >= connection.silence_check - SECOND:
+        while connection.silence_due != 0 and now >= connection.silence_due:
+            fired = connection.silence_due if self._previous >= connection.silence_due else now
+            if fired - connection.last >= connection.silence_check - SECOND:
                 return True
-            connection.silence_due = now + connection.silence_check
+            connection.silence_due = fired + connection.silence_check
         return now >= connection.last + connection.inactivity_timeout
 
     def _report(self, connection: FlowConnection, now: int) -> None:
@@ -351,16 +353,9 @@ class ConnectionTable:
             self._schedule(connection)
         return connection
 
-    def _reverse(self, key: bytes) -> bytes:
-        """The key of the other direction."""
-        size = (len(key) - 4) // 2
-        return (
-            key[size : 2 * size] + key[:size] + key[2 * size + 2 :] + key[2 * size : 2 * size + 2]
-        )
-
     def _other_tcp_end(self, key: bytes) -> TcpEndpoint | None:
         """The end that sends under ``key``, if the other end is known already."""
-        known = self._tcp.get(self._reverse(key))
+        known = self._tcp.get(reversed_key(key))
         if known is None:
             return None
         connection = known.connection
@@ -370,7 +365,7 @@ class ConnectionTable:
         return self._missing_tcp_end(connection, known)
 
     def _missing_tcp_end(self, connection: FlowConnection, known: TcpEndpoint) -> TcpEndpoint:
-        end = TcpEndpoint(connection, not known.is_orig, self._reverse(known.key))
+        end = TcpEndpoint(connection, not known.is_orig, reversed_key(known.key))
         if known.is_orig:
             connection.resp = end
         else:
@@ -466,7 +461,7 @@ class ConnectionTable:
         now = packet.timestamp
         endpoint = self._udp.get(key)
         if endpoint is None:
-            endpoint = self._other_end(self._udp, key, self._reverse(key))
+            endpoint = self._other_end(self._udp, key, reversed_key(key))
         if endpoint is not None:
             endpoint = self._still_live(endpoint, packet)
         if endpoint is None:
@@ -479,35 +474,49 @@ class ConnectionTable:
             connection.add_history("D" if endpoint.is_orig else "d")
         else:
             endpoint.octets += octets
-        endpoint.packets += 1
-        endpoint.ip_octets += packet.ip_length
         return connection
 
     def deliver(self, connection: FlowConnection, packet: Packet) -> None:
-        """Give a UDP packet's payload to the analyzers of its connection."""
+        """Give a UDP packet's payload to the analyzers of its connection, then count it.
+
+        It counts for the role that its sender had before: an analyzer may exchange the roles.
+        """
         if not connection.attached:
             connection.attach()
             if connection.silence_check != 0:
                 connection.silence_due = packet.timestamp + connection.silence_check
                 self._schedule(connection)
-        analyzers = connection.analyzers
-        if len(analyzers) == 0:
-            return
-        start = packet.transport + 8
-        end = packet.payload_end
-        length = end - start
-        if length < 0 or end > packet.captured_end:
-            end = packet.captured_end
-            if length < 0:
-                length = end - start
         data = packet.data
+        transport = packet.transport
         orig = connection.orig
-        size = packet.address_length
-        from_orig = orig is not None and (
-            connection.orig_port == u16(data, packet.transport)
-            and connection.orig_address == data[packet.source : packet.source + size]
+        from_orig = (
+            orig is not None
+            and connection.orig_port == u16(data, transport)
+            and data.startswith(connection.orig_address, packet.source)
         )
-        deliver_datagram(analyzers, from_orig, data[start:end] if start < end else b"", length)
+        analyzers = connection.analyzers
+        if len(analyzers) != 0:
+            start = transport + 8
+            end = packet.payload_end
+            length = end - start
+            if length < 0 or end > packet.captured_end:
+                end = packet.captured_end
+                if length < 0:
+                    length = end - start
+            deliver_datagram(analyzers, from_orig, data[start:end] if start < end else b"", length)
+        endpoint = connection.orig if from_orig else connection.resp
+        if endpoint is None:
+            # The roles were exchanged before the other end sent anything.
+            known = connection.resp if from_orig else connection.orig
+            if known is None:
+                return
+            endpoint = Endpoint(connection, from_orig, reversed_key(known.key))
+            if from_orig:
+                connection.orig = endpoint
+            else:
+                connection.resp = endpoint
+        endpoint.packets += 1
+        endpoint.ip_octets += packet.ip_length
 
     def _new_udp(self, packet: Packet, key: bytes) -> Endpoint:
         size = packet.address_length
@@ -543,11 +552,13 @@ class ConnectionTable:
         if known is None:
             return None
         connection = known.connection
-        end = Endpoint(connection, not known.is_orig, key)
-        if known.is_orig:
-            connection.resp = end
-        else:
-            connection.orig = end
+        end = connection.resp if known.is_orig else connection.orig
+        if end is None:
+            end = Endpoint(connection, not known.is_orig, key)
+            if known.is_orig:
+                connection.resp = end
+            else:
+                connection.orig = end
         entries[key] = end
         return end
 

@@ -47,6 +47,10 @@ MAX_IP_TUNNELS: Final = 65_536
 when a flood of forged pairs fills the table it starts anew and live tunnels get another uid."""
 
 
+END_OF_TIME: Final = (1 << 31) * 1_000_000
+"""Where signed 32-bit seconds end. To libpcap a later time is negative and Zeek ignores the packet;
+one such packet in the middle would otherwise time out everything."""
+
 PORT_DHCP: Final = 67
 PORT_NETBIOS_NAMES: Final = 137
 PORT_NETBIOS_DATAGRAMS: Final = 138
@@ -162,9 +166,12 @@ class NativeGenerator:
         packet.captured_end = start + captured
         packet.encapsulation = None
         self._context.now = timestamp
-        self._table.advance(timestamp)
         # p0f decodes frames on its own, also those of link types that nothing else follows.
         self._fingerprinter.frame(timestamp, link_type, data, start, start + captured)
+        if timestamp >= END_OF_TIME:
+            self._decoder.drop("time stamp after January 2038")
+            return
+        self._table.advance(timestamp)
         kind = self._decoder.link(packet, link_type)
         if kind == IP:
             self._outermost(packet, start)

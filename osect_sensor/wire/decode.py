@@ -69,9 +69,6 @@ NO_NEXT_HEADER: Final = 59
 DESTINATION_OPTIONS: Final = 60
 MOBILITY: Final = 135
 
-MAX_EXTENSION_HEADERS: Final = 64
-"""Real chains have up to four; a 1500-octet packet of minimal headers could hold 180."""
-
 
 def supports(link_type: int) -> bool:
     """Whether frames of this libpcap link type can be decoded."""
@@ -94,7 +91,7 @@ def supports(link_type: int) -> bool:
 class Decoder:
     """Fills ``Packet`` objects; keeps the fragments of datagrams that are not complete yet."""
 
-    __slots__ = ("destination_override", "fragments", "reasons", "source_override", "undecodable")
+    __slots__ = ("fragments", "reasons", "undecodable")
 
     def __init__(self) -> None:
         self.fragments: FragmentTable = FragmentTable()
@@ -102,8 +99,6 @@ class Decoder:
         """Frames dropped so far."""
         self.reasons: dict[str, int] = {}
         """Why frames were dropped, and how often."""
-        self.source_override: int = -1
-        self.destination_override: int = -1
 
     def drop(self, reason: str) -> int:
         """Count a dropped frame; returns ``UNDECODABLE``."""
@@ -429,11 +424,10 @@ class Decoder:
         end = packet.captured_end
         last = 0
         previous_field = start + 6
-        headers = 0
         source = packet.source
         destination = packet.destination
         while True:
-            if end - position < 2 or headers >= MAX_EXTENSION_HEADERS:
+            if end - position < 2:
                 break
             if next_header in (FRAGMENT, ESP):
                 length = 8
@@ -443,13 +437,13 @@ class Decoder:
                 length = 8 + data[position + 1] * 8
             if length > end - position:
                 break
-            headers += 1
             last = next_header
             if next_header == ROUTING:
                 destination = self._final_destination(data, position, length, destination, packet)
             elif next_header == DESTINATION_OPTIONS:
                 source = self._home_address(data, position, length, source)
-            if next_header == FRAGMENT:
+            # Fragment headers inside a reassembled datagram are only passed over.
+            if next_header == FRAGMENT and not packet.reassembled:
                 packet.source = source
                 packet.destination = destination
                 packet.protocol = data[position]

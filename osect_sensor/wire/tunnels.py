@@ -10,6 +10,9 @@ from typing import Final
 
 from osect_sensor.wire.octets import u16
 
+TEREDO_PREFIX: Final = b"\x20\x01\x00\x00"
+"""First octets of every Teredo address (RFC 4380 section 2.6)."""
+
 NOT_INSIDE: Final = -1
 MALFORMED: Final = -2
 
@@ -122,9 +125,13 @@ def looks_like_teredo(data: bytes, start: int, end: int) -> bool:
     first = data[start]
     if first >> 4 != 6 and (first != 0 or data[start + 1] > 1):
         return False
-    if first >> 4 == 6 and (
-        (length == 40 and data[start + 8 : start + 12] == b"\x20\x01\x00\x00")
-        or (length == 40 and data[start + 24 : start + 28] == b"\x20\x01\x00\x00")
+    # Zeek's pattern spans the IPv6 header with dots, which do not match a line feed.
+    if (
+        first >> 4 == 6
+        and data.find(10, start + 1, start + 40) < 0
+        and (
+            data.startswith(TEREDO_PREFIX, start + 8) or data.startswith(TEREDO_PREFIX, start + 24)
+        )
     ):
         return True
     value = data[start + 1]
