@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
 from typing import Final, NoReturn
 
@@ -12,7 +11,6 @@ import click
 
 from osect_sensor import __version__
 from osect_sensor.errors import (
-    EXIT_BROKEN_PIPE,
     EXIT_INTERNAL,
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -67,6 +65,11 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, SUBCOMMANDS[name][1]) for name in self.list_commands(ctx)])
 
 
+def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    # As an eager option: a subcommand that cannot be loaded fails before the group runs.
+    context.obj["debug"] = value
+
+
 @click.group(
     cls=LazyGroup,
     epilog=EXIT_CODES,
@@ -76,11 +79,16 @@ class LazyGroup(click.Group):
 @click.version_option(
     message=f"{PROGRAM} {__version__} (compiled: {'yes' if is_compiled() else 'no'})"
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
-@click.pass_obj
-def command_line(settings: dict[str, bool], debug: bool) -> None:
+@click.option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_set_debug,
+    help="Show the traceback of a failure.",
+)
+def command_line() -> None:
     """OT network sensor: every minute of packets becomes fifteen logs."""
-    settings["debug"] = debug
 
 
 def _say(message: str) -> None:
@@ -98,7 +106,6 @@ def run(arguments: list[str] | None = None) -> int:
         result = command_line.main(
             arguments, prog_name=PROGRAM, standalone_mode=False, obj=settings
         )
-        sys.stdout.flush()
     except OsectError as error:
         if settings["debug"]:
             raise
@@ -112,10 +119,6 @@ def run(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # What Python would still write at exit has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BROKEN_PIPE
     except Exception as error:
         if settings["debug"]:
             raise

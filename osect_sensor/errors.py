@@ -13,8 +13,6 @@ EXIT_INTERNAL: Final = 70
 """A defect of the sensor (sysexits.h: EX_SOFTWARE); nothing was written."""
 EXIT_INTERRUPTED: Final = 130
 """Stopped by the keyboard (128 + SIGINT); nothing was written."""
-EXIT_BROKEN_PIPE: Final = 141
-"""Nobody reads the output any more (128 + SIGPIPE)."""
 EXIT_TERMINATED: Final = 143
 """Stopped by a signal (128 + SIGTERM); nothing was written."""
 
