@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from osect_sensor.flows.analyzer import Analyzer, Connection
+from osect_sensor.protocols.embedded import feed_embedded
 from osect_sensor.protocols.fields import FieldReader, MessageBuffer
 from osect_sensor.protocols.gssapi import GssapiAnalyzer
 from osect_sensor.protocols.ntlm import NtlmAnalyzer
@@ -53,10 +54,7 @@ class _Side:
 
 @final
 class DceRpcAnalyzer(Analyzer):
-    """DCE RPC on one connection or in one pipe, service ``dce_rpc``.
-
-    In a pipe its owner feeds it on even when it is no longer alive, as Zeek does.
-    """
+    """DCE RPC on one connection or in one pipe, service ``dce_rpc``."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, "dce_rpc")
@@ -135,13 +133,13 @@ class DceRpcAnalyzer(Analyzer):
             if gssapi is None:
                 gssapi = GssapiAnalyzer(self.connection)
                 self._gssapi = gssapi
-            gssapi.stream(True, token)
+            feed_embedded(gssapi, True, token)
         elif auth_type == _AUTH_NTLM:
             ntlm = self._ntlm
             if ntlm is None:
                 ntlm = NtlmAnalyzer(self.connection)
                 self._ntlm = ntlm
-            ntlm.stream(True, token)
+            feed_embedded(ntlm, True, token)
 
     def _reassemble(self, side: _Side, call: int, flags: int, fragment: bytes) -> bool:
         """Add a fragment to its call; whether the call is complete with it.

@@ -62,8 +62,7 @@ class DhcpAnalyzer(Analyzer):
             return
         if message_type == 0:
             self.violation()
-        if self.alive:
-            self.confirm()
+        self.confirm()
 
     def _relay_agent(self, reader: FieldReader, size: int, from_orig: bool) -> None:
         """Relay agent suboptions (RFC 3046).

@@ -9,6 +9,7 @@ from typing import Final, final
 
 from osect_sensor.flows.analyzer import Analyzer, Connection
 from osect_sensor.protocols.asn1 import context_index, read_length, skip_header, skip_value
+from osect_sensor.protocols.embedded import feed_embedded
 from osect_sensor.protocols.fields import FieldReader
 from osect_sensor.protocols.kerberos import KerberosAnalyzer
 from osect_sensor.protocols.ntlm import NtlmAnalyzer
@@ -68,7 +69,7 @@ class GssapiAnalyzer(Analyzer):
             if ntlm is None:
                 ntlm = NtlmAnalyzer(self.connection)
                 self._ntlm = ntlm
-            ntlm.stream(from_orig, token)
+            feed_embedded(ntlm, from_orig, token)
         elif token.startswith(b"\x60"):
             reader = FieldReader(token, 0, len(token))
             skip_header(reader)
@@ -81,5 +82,4 @@ class GssapiAnalyzer(Analyzer):
             if kerberos is None:
                 kerberos = KerberosAnalyzer(self.connection)
                 self._kerberos = kerberos
-            message = reader.rest()
-            kerberos.datagram(from_orig, message, len(message))
+            feed_embedded(kerberos, from_orig, reader.rest())

@@ -50,13 +50,17 @@ _MAX_SIZE: Final = 0x7FFFFFFB
 
 @final
 class KerberosAnalyzer(Analyzer):
-    """Kerberos messages as datagrams, service ``krb``; also fed by GSS-API, token by token."""
+    """Kerberos messages as datagrams or inside GSS-API, service ``krb``."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, "krb")
 
     def datagram(self, from_orig: bool, data: bytes, length: int) -> None:
         """Judge one message."""
+        self.stream(from_orig, data)
+
+    def stream(self, from_orig: bool, data: bytes) -> None:
+        """Judge one message that GSS-API carried; each call is a whole one."""
         if not parse_message(self, FieldReader(data, 0, len(data))):
             self.violation()
 

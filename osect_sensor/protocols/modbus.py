@@ -58,8 +58,7 @@ class ModbusAnalyzer(Analyzer):
                 return
             if verdict == _ODD:
                 self.violation()
-            if self.alive:
-                self.confirm()
+            self.confirm()
             position = end
         buffer.keep(data, position, _HEADER)
 

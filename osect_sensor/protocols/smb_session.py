@@ -6,6 +6,7 @@ from typing import Final, final
 
 from osect_sensor.flows.analyzer import Connection
 from osect_sensor.protocols.dce_rpc import DceRpcAnalyzer
+from osect_sensor.protocols.embedded import feed_embedded
 from osect_sensor.protocols.fields import FieldReader
 from osect_sensor.protocols.gssapi import GssapiAnalyzer
 from osect_sensor.protocols.ntlm import NtlmAnalyzer
@@ -58,13 +59,13 @@ class SmbSession:
             if ntlm is None:
                 ntlm = NtlmAnalyzer(self._connection)
                 self._ntlm = ntlm
-            ntlm.stream(from_orig, token)
+            feed_embedded(ntlm, from_orig, token)
             return
         gssapi = self._gssapi
         if gssapi is None:
             gssapi = GssapiAnalyzer(self._connection)
             self._gssapi = gssapi
-        gssapi.stream(from_orig, token)
+        feed_embedded(gssapi, from_orig, token)
 
     def is_pipe(self, tree: int) -> bool:
         """Whether ``tree`` is known to hold pipes."""
@@ -90,7 +91,7 @@ class SmbSession:
                 self._pipes.clear()
             analyzer = DceRpcAnalyzer(self._connection)
             self._pipes[file] = analyzer
-        analyzer.stream(from_orig, data)
+        feed_embedded(analyzer, from_orig, data)
 
     def close_pipe(self, file: int) -> None:
         """Forget the analyzer of a pipe that is closed."""

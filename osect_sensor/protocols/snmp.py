@@ -71,7 +71,7 @@ class SnmpAnalyzer(Analyzer):
         else:
             plain = False
         if reader.intact():
-            if not from_orig and self.alive:
+            if not from_orig:
                 self.confirm()
             if plain:
                 _pdu(reader)
