@@ -28,9 +28,15 @@ MAX_MATCHED_OCTETS: Final = 1024
 MAX_MATCHED_CHUNKS: Final = 100
 """Deliveries after which content matching ends (Zeek's ``dpd_max_packets``)."""
 
+FTP_DATA: Final = "ftp-data"
+IRC_DCC_DATA: Final = "irc-dcc-data"
+
 MAX_EXPECTED: Final = 10_000
 """Scheduled connections kept. An FTP session announces one at a time and they expire within
 minutes, so only a flood of announcements gets here."""
+
+EXPIRY_INTERVAL: Final = 10 * 1_000_000
+"""Microseconds between two searches for expectations whose time has passed."""
 
 
 def _attached(analyzers: list[Analyzer], service: str) -> bool:
@@ -170,6 +176,8 @@ class _Expected:
         self.key: bytes = key
         self.service: str = service
         self.expires: int = expires
+        self.spent: bool = False
+        """Whether a transfer was recognised by it."""
 
 
 def _expectation_key(originator: bytes, responder: bytes, port: int, protocol: int) -> bytes:
@@ -230,8 +238,6 @@ class DetectionContext(AnalysisContext):
             self._expected[key] = [expected]
         else:
             entries.append(expected)
-        if self._expected_count == 0 or expected.expires < self._next_expiry:
-            self._next_expiry = expected.expires
         self._expected_count += 1
         self.expecting = True
 
@@ -250,60 +256,53 @@ class DetectionContext(AnalysisContext):
         return analyzers
 
     def _expire(self) -> None:
-        """Forget expectations whose time has passed, when the earliest one's has."""
+        """Forget expectations whose time has passed, from time to time."""
         if self._expected_count == 0 or self._next_expiry > self.now:
             return
-        earliest = -1
         self._expected_count = 0
         for key in list(self._expected):
             kept: list[_Expected] = []
             for expected in self._expected[key]:
                 if expected.expires > self.now:
                     kept.append(expected)
-                    if earliest < 0 or expected.expires < earliest:
-                        earliest = expected.expires
             if len(kept) > 0:
                 self._expected[key] = kept
                 self._expected_count += len(kept)
             else:
                 del self._expected[key]
-        self._next_expiry = earliest
+        self._next_expiry = self.now + EXPIRY_INTERVAL
         self.expecting = self._expected_count > 0
 
     def _attach_expected(self, connection: Connection) -> bool:
         """Attach the analyzers scheduled for ``connection``; whether there were any."""
         if self._expected_count == 0:
             return False
-        services: list[str] = []
-        named = self._expected.get(
+        for_originator = self._apply_expected(connection, connection.orig_address)
+        for_anybody = self._apply_expected(connection, b"")
+        return for_originator or for_anybody
+
+    def _apply_expected(self, connection: Connection, originator: bytes) -> bool:
+        """Apply what was announced for ``originator`` (empty: for anybody); whether there was."""
+        entries = self._expected.get(
             _expectation_key(
-                connection.orig_address,
-                connection.resp_address,
-                connection.resp_port,
-                connection.protocol,
+                originator, connection.resp_address, connection.resp_port, connection.protocol
             )
         )
-        if named is not None:
-            for expected in named:
-                if expected.service not in services:
-                    services.append(expected.service)
-        anyone = self._expected.get(
-            _expectation_key(
-                b"", connection.resp_address, connection.resp_port, connection.protocol
-            )
-        )
-        if anyone is not None:
-            for expected in anyone:
-                if expected.expires > self.now and expected.service not in services:
-                    services.append(expected.service)
-        for service in services:
-            if _attached(connection.analyzers, service):
+        if entries is None:
+            return False
+        found = False
+        for expected in entries:
+            if expected.expires <= self.now:
                 continue
-            if service == "ftp-data":
-                # FTP data has no grammar to confirm: to be scheduled is to be recognised.
-                connection.confirm(service)
-                continue
-            analyzer = new_analyzer(connection, service)
-            if analyzer is not None:
-                connection.analyzers.append(analyzer)
-        return len(services) > 0
+            found = True
+            service = expected.service
+            if service in (FTP_DATA, IRC_DCC_DATA):
+                # Transfers have no grammar to confirm: to be announced is to be recognised, once.
+                if not expected.spent:
+                    connection.confirm(service)
+                    expected.spent = True
+            elif not _attached(connection.analyzers, service):
+                analyzer = new_analyzer(connection, service)
+                if analyzer is not None:
+                    connection.analyzers.append(analyzer)
+        return found

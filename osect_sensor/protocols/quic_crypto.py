@@ -173,30 +173,65 @@ def _last_column(a: int, b: int, c: int, d: int) -> int:
 
 def _to_int(data: bytes, offset: int, end: int) -> int:
     """The octets from ``offset`` on, at most 16, as the left part of a 128-bit integer."""
-    value = 0
     last = min(offset + 16, end)
-    for index in range(offset, last):
-        value = value << 8 | data[index]
+    value = int.from_bytes(data[offset:last], "big")
     return value << 8 * (16 - (last - offset))
 
 
-def _hash_octets(key: int, state: int, data: bytes) -> int:
-    """GHASH over ``data``, padded with zeros to blocks (NIST SP 800-38D section 6.4)."""
-    offset = 0
-    while offset < len(data):
-        state = _multiply(state ^ _to_int(data, offset, len(data)), key)
-        offset += 16
-    return state
+_POLYNOMIAL: Final = 0xE1 << 120
 
 
-def _multiply(x: int, y: int) -> int:
-    """The product in GCM's field (NIST SP 800-38D section 6.3)."""
-    product = 0
-    for bit in range(127, -1, -1):
-        if x >> bit & 1 != 0:
-            product ^= y
-        y = y >> 1 ^ (0xE1 << 120 if y & 1 != 0 else 0)
-    return product
+def _times_x(value: int) -> int:
+    """The product with x in GCM's field, whose bits count from the left."""
+    return value >> 1 ^ (_POLYNOMIAL if value & 1 != 0 else 0)
+
+
+def _reductions() -> list[int]:
+    """What four bits shifted out on the right come back as."""
+    table: list[int] = []
+    for value in range(16):
+        for _ in range(4):
+            value = _times_x(value)
+        table.append(value)
+    return table
+
+
+_REDUCTION: Final = _reductions()
+
+
+@final
+class Ghash:
+    """The hash of GCM, four bits at a time (NIST SP 800-38D section 6.4)."""
+
+    def __init__(self, key: int) -> None:
+        products = [0] * 16
+        for single in (8, 4, 2, 1):
+            products[single] = key
+            key = _times_x(key)
+        for value in range(16):
+            for single in (8, 4, 2, 1):
+                if value & single != 0 and value != single:
+                    products[value] = products[single] ^ products[value - single]
+                    break
+        self._products: list[int] = products
+        self.state: int = 0
+
+    def block(self, block: int) -> None:
+        """Add one block, as an integer."""
+        products = self._products
+        rest = self.state ^ block
+        product = 0
+        for _ in range(32):
+            product = product >> 4 ^ _REDUCTION[product & 15] ^ products[rest & 15]
+            rest >>= 4
+        self.state = product
+
+    def octets(self, data: bytes) -> None:
+        """Add octets, padded with zeros to whole blocks."""
+        offset = 0
+        while offset < len(data):
+            self.block(_to_int(data, offset, len(data)))
+            offset += 16
 
 
 def gcm_decrypt(key: bytes, nonce: bytes, header: bytes, data: bytes) -> bytes | None:
@@ -205,12 +240,12 @@ def gcm_decrypt(key: bytes, nonce: bytes, header: bytes, data: bytes) -> bytes |
         return None
     cipher = Aes128(key)
     end = len(data) - TAG_LENGTH
-    hash_key = cipher.encrypt(bytes(16))
-    digest = _hash_octets(hash_key, 0, header)
-    digest = _hash_octets(hash_key, digest, data[:end])
-    digest = _multiply(digest ^ (len(header) * 8 << 64 | end * 8), hash_key)
-    digest ^= cipher.encrypt(nonce + b"\x00\x00\x00\x01")
-    if digest != _to_int(data, end, len(data)):
+    digest = Ghash(cipher.encrypt(bytes(16)))
+    digest.octets(header)
+    digest.octets(data[:end])
+    digest.block(len(header) * 8 << 64 | end * 8)
+    tag = digest.state ^ cipher.encrypt(nonce + b"\x00\x00\x00\x01")
+    if tag != _to_int(data, end, len(data)):
         return None
     plain = bytearray()
     counter = 2

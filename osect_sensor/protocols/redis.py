@@ -19,6 +19,8 @@ MAX_SIZE: Final = 1024 * 1024
 MAX_DEPTH: Final = 20
 """Arrays within arrays."""
 
+_KINDS: Final = b"+-:$*_#,(!=%|~>"
+
 _NULL: Final = -1
 _BAD: Final = -2
 
@@ -49,8 +51,12 @@ class RedisAnalyzer(Analyzer):
         self._orig_in_bulk: bool = False
         self._resp_skip: int = 0
         self._resp_in_bulk: bool = False
+        self._lost: bool = False
+        """Whether the rest of a line is passed over, behind which the next reply begins."""
         self._open: list[int] = []
         """For each array that has begun in the reply, how many elements it still lacks."""
+        self._attribute: list[bool] = []
+        """For each of them, whether it is an attribute: the element it describes follows it."""
 
     def stream(self, from_orig: bool, data: bytes) -> None:
         """Take the next octets of the commands or of the replies."""
@@ -141,13 +147,18 @@ class RedisAnalyzer(Analyzer):
                 self._resp_skip -= step
                 offset += step
                 continue
+            kind = data[offset]
+            if not self._resp_in_bulk and not self._lost and kind not in _KINDS:
+                self._lost = True
+                self._lose_reply()
             end = data.find(b"\r\n", offset)
             if end < 0:
                 break
-            kind = data[offset]
             start = offset + 1
             offset = end + 2
-            if self._resp_in_bulk:
+            if self._lost:
+                self._lost = False
+            elif self._resp_in_bulk:
                 self._resp_in_bulk = False
                 self._element()
             elif kind in b"+-:_#,(":
@@ -161,31 +172,23 @@ class RedisAnalyzer(Analyzer):
                 else:
                     self._resp_skip = size
                     self._resp_in_bulk = True
-            elif kind in b"*~>%|":
+            else:
                 size = _count(data, start, end)
                 if size < 0 or len(self._open) >= MAX_DEPTH:
                     self._lose_reply()
                 else:
                     self._begin(kind, size)
-            else:
-                self._lose_reply()
         self._resp = data[offset:]
 
     def _begin(self, kind: int, size: int) -> None:
         """Open an array, set, push, map or attribute of ``size`` elements or pairs."""
         if kind == 0x25 or kind == 0x7C:
             size *= 2
-        if kind == 0x7C:
-            # Attributes come before the element that they describe.
-            if size > 0:
-                self._open.append(size)
-                if len(self._open) > 1:
-                    self._open[-2] += 1
-            return
-        if size == 0:
-            self._element()
-        else:
+        if size > 0:
             self._open.append(size)
+            self._attribute.append(kind == 0x7C)
+        elif kind != 0x7C:
+            self._element()
 
     def _element(self) -> None:
         """Count an element; with the last one of all arrays the reply is complete."""
@@ -194,9 +197,12 @@ class RedisAnalyzer(Analyzer):
             if self._open[-1] > 0:
                 return
             self._open.pop()
+            if self._attribute.pop():
+                return
         self.confirm()
 
     def _lose_reply(self) -> None:
         """Tell a malformed reply; the next one begins behind a line end."""
         self._open = []
+        self._attribute = []
         self.violation()

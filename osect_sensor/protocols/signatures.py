@@ -584,15 +584,13 @@ def tcp_rules(orig: bytes, resp: bytes, from_orig: bool) -> int:
 
 def _undirected_rules(data: bytes) -> int:
     """Rules about one direction that hold for both ends."""
-    first = data[0]
-    if first == 5:
-        if len(data) > 2 and data[1] <= 1 and data[2] <= 0x13:
-            return DCE_RPC
-        return 0
-    if len(data) > 8 and data[5] == 0x53 and data[6] == 0x4D and data[7] == 0x42:
-        if data[4] == 0xFE or data[4] == 0xFF:
-            return SMB
     rules = 0
+    first = data[0]
+    if first == 5 and len(data) > 2 and data[1] <= 1 and data[2] <= 0x13:
+        rules |= DCE_RPC
+    if len(data) > 7 and data[5] == 0x53 and data[6] == 0x4D and data[7] == 0x42:
+        if data[4] == 0xFE or data[4] == 0xFF:
+            rules |= SMB
     if len(data) > 5 and is_mqtt(data):
         rules |= MQTT
     if len(data) > 16:
@@ -610,10 +608,9 @@ def _originator_rules(data: bytes) -> int:
     """Rules about the originator's octets alone."""
     if len(data) == 0:
         return 0
-    if data[0] == 0x16:
-        if is_tls_client_hello(data):
-            return TLS_CLIENT
     rules = _undirected_rules(data)
+    if data[0] == 0x16 and is_tls_client_hello(data):
+        rules |= TLS_CLIENT
     if is_http_request(data):
         rules |= HTTP_REQUEST
     return rules

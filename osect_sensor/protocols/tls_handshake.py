@@ -23,9 +23,6 @@ MAX_MESSAGE: Final = 65536
 """Octets of an incomplete handshake message kept in each direction. What decides the service lies
 in the first messages; the longest that occur there, certificate chains, stay far below."""
 
-_IMPOSSIBLE_MESSAGE: Final = 10 * 1024 * 1024
-"""A message announced as longer than this is no handshake message."""
-
 _HELLO_REQUEST: Final = 0
 _CLIENT_HELLO: Final = 1
 _SERVER_HELLO: Final = 2
@@ -154,10 +151,7 @@ class TlsHandshake:
         while end - offset >= 4 and not self.rejected and self._analyzer.alive:
             length = u24(pending, offset + 1)
             if length + 4 > end - offset:
-                if length + 4 > _IMPOSSIBLE_MESSAGE:
-                    self._analyzer.violation()
-                    offset = end
-                elif end - offset > MAX_MESSAGE:
+                if end - offset > MAX_MESSAGE:
                     self._analyzer.connection.context.counters.count("tls_handshake_too_long")
                     self.rejected = True
                 break
