@@ -21,6 +21,7 @@ from osect_sensor.errors import (
 PROGRAM: Final = "osect-sensor"
 
 SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "config": ("osect_sensor.commands.config:config", "Check or show the configuration."),
     "replay": ("osect_sensor.commands.replay:replay", "Write the logs of captures."),
     "schema": ("osect_sensor.commands.schema:schema", "Show the logs and their fields."),
 }
@@ -33,6 +34,7 @@ Exit codes:
     2  the command line, an input or the output is at fault; nothing was written
     3  Suricata failed: eve.json is empty, the other logs are complete
    70  a defect of osect-sensor; nothing was written
+   78  the configuration has problems; nothing was begun
   130  interrupted (143: terminated); nothing was written
 """
 
@@ -109,7 +111,8 @@ def run(arguments: list[str] | None = None) -> int:
     except OsectError as error:
         if settings["debug"]:
             raise
-        _say(str(error))
+        for line in str(error).splitlines():
+            _say(line)
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)

@@ -11,6 +11,8 @@ EXIT_SURICATA: Final = 3
 """Suricata failed: eve.json is empty, every other log is complete."""
 EXIT_INTERNAL: Final = 70
 """A defect of the sensor (sysexits.h: EX_SOFTWARE); nothing was written."""
+EXIT_CONFIGURATION: Final = 78
+"""The configuration has problems (sysexits.h: EX_CONFIG); nothing was begun."""
 EXIT_INTERRUPTED: Final = 130
 """Stopped by the keyboard (128 + SIGINT); nothing was written."""
 EXIT_TERMINATED: Final = 143

@@ -1,0 +1,1 @@
+"""The always-on sensor: capture, minute cycle, queue, upload, retention."""
