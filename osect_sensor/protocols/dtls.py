@@ -38,7 +38,17 @@ class _Reassembly:
         self.last: int = 0
         self.first_seen: bool = False
         self.seen: int = 0
-        self.octets: bytearray = bytearray()
+        self.offsets: list[int] = []
+        self.fragments: list[bytes] = []
+
+    def joined(self) -> bytes:
+        """The message, zeros where no fragment was."""
+        octets = bytearray(self.length)
+        for index in range(len(self.offsets)):
+            offset = self.offsets[index]
+            fragment = self.fragments[index]
+            octets[offset : offset + len(fragment)] = fragment
+        return bytes(octets)
 
 
 @final
@@ -168,7 +178,8 @@ class DtlsAnalyzer(Analyzer):
             state.last = 0
             state.first_seen = False
             state.seen = 0
-            state.octets = bytearray(length)
+            state.offsets = []
+            state.fragments = []
         if abs(sequence - state.first) >= _WINDOW:
             self.violation()
             return
@@ -187,7 +198,8 @@ class DtlsAnalyzer(Analyzer):
             self.violation()
             return
         state.seen |= bit
-        state.octets[fragment_offset : fragment_offset + fragment_length] = data[body:end]
+        state.offsets.append(fragment_offset)
+        state.fragments.append(data[body:end])
         if fragment_offset + fragment_length == length:
             state.last = sequence
         if state.last == 0 or not state.first_seen:
@@ -198,4 +210,4 @@ class DtlsAnalyzer(Analyzer):
             return
         mask = (1 << (wanted + 1)) - 1
         if state.seen & mask == mask:
-            self._handshake.feed(from_orig, header + bytes(state.octets))
+            self._handshake.feed(from_orig, header + state.joined())
