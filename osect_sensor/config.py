@@ -263,6 +263,13 @@ class Upload:
     read_timeout: int = _setting(
         60, "duration", "Of silence while sending or awaiting the answer.", minimum=1, maximum=3_600
     )
+    proxy: str = _setting(
+        "",
+        "url",
+        "Proxy, http://HOST:PORT; empty: none. Those of the environment are not used.",
+        choices=("http",),
+        example="http://proxy.plant.example:3128",
+    )
     bandwidth: int = _setting(0, "size", "Most octets a second; 0 for no limit.")
     backoff: int = _setting(
         2, "duration", "Wait after a failure; doubles each time.", minimum=1, maximum=3_600
@@ -273,7 +280,8 @@ class Upload:
     attempts: int = _setting(
         10,
         "integer",
-        "Refusals (4xx) after which an archive is put into quarantine.",
+        "Failures of an archive while others are accepted, after which it is put into"
+        " quarantine; one that the cloud refuses goes at once.",
         minimum=1,
         maximum=1_000_000,
     )
@@ -757,7 +765,7 @@ def mask(text: str) -> str:
 def secrets(config: Config) -> list[str]:
     """Texts of the configuration that no log may show."""
     found: list[str] = []
-    for url in (config.rules.url, config.rules.version_url):
+    for url in (config.rules.url, config.rules.version_url, config.upload.proxy):
         parts = urlsplit(url)
         found += [
             text for text in (parts.password or "", parts.username or "", parts.query) if text

@@ -1,0 +1,1 @@
+"""The support report: what a sensor tells those who look into its troubles."""
