@@ -221,6 +221,8 @@ class FlowConnection(Connection):
         """Octets of payload that never came."""
         self.live: bool = True
         """Whether the table still holds it."""
+        self.twin: int = 0
+        """How many connections began between the same ends in the same microsecond before it."""
         self.attached: bool = False
         """Whether analyzers were chosen (at the first payload)."""
         self.encapsulation: Encapsulation | None = None
@@ -247,8 +249,16 @@ class FlowConnection(Connection):
         self.deferred_finish: bool = False
 
     def make_uid(self) -> str:
-        """A fresh uid from the table's source."""
-        return self._uids.next()
+        """The uid that the table's source makes of what the connection is."""
+        return self._uids.uid(
+            self.protocol,
+            self.orig_address,
+            self.orig_port,
+            self.resp_address,
+            self.resp_port,
+            self.start,
+            self.twin,
+        )
 
     def _mac(self, offset: int) -> str:
         if len(self.macs) < 12:

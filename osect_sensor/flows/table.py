@@ -303,6 +303,7 @@ class ConnectionTable:
             )
         now = packet.timestamp
         flags = data[transport + 13]
+        twin = 0
         endpoint = self._tcp.get(key)
         if endpoint is None:
             endpoint = self._other_tcp_end(key)
@@ -315,6 +316,8 @@ class ConnectionTable:
                 else:
                     self._schedule(connection)
             if endpoint is not None and flags & SYN and self._is_reuse(connection, packet):
+                if connection.start == now:
+                    twin = connection.twin + 1
                 self._remove(connection)
                 endpoint = None
             elif endpoint is not None and (
@@ -324,6 +327,7 @@ class ConnectionTable:
         if endpoint is None:
             endpoint = self._new_tcp(packet, key, flags)
             connection = endpoint.connection
+            connection.twin = twin
         else:
             connection = endpoint.connection
         header = (data[transport + 12] >> 4) * 4

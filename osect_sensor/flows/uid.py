@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from osect_sensor.wire.octets import u32
+
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _MASK: Final = (1 << 60) - 1
 _GROUP: Final = 62 * 62 * 62
@@ -11,10 +13,11 @@ _GROUP: Final = 62 * 62 * 62
 
 @final
 class UidSource:
-    """Draws ids that do not repeat: 17 base-62 digits, about 101 bits.
+    """Makes ids of 17 base-62 digits, about 101 bits, out of what a connection is.
 
-    Two 60-bit counters stepped by odd constants run through a mixing function; the seed makes runs
-    reproducible, the always-on sensor seeds from the operating system.
+    Addresses, ports and the time of the first packet go through a mixing function that starts from
+    the seed. So whoever reads the same packets again, with the same seed, arrives at the same ids
+    without remembering any; another sensor, with another seed, arrives at others.
     """
 
     __slots__ = ("_groups", "_high", "_low")
@@ -28,12 +31,37 @@ class UidSource:
                 for third in _DIGITS:
                     self._groups.append(first + second + third)
 
-    def next(self) -> str:
-        """A fresh id."""
-        self._high = (self._high + 0x9E3779B97F4A7C1) & _MASK
-        self._low = (self._low + 0x632BE59BD9B4E01) & _MASK
-        high = _mix(self._high)
+    def uid(
+        self,
+        protocol: int,
+        address: bytes,
+        port: int,
+        other_address: bytes,
+        other_port: int,
+        start: int,
+        twin: int,
+    ) -> str:
+        """The id of what began between two ends at ``start`` (microseconds).
+
+        Which end is named first makes no difference. ``twin`` tells those apart that began
+        between the same ends in the same microsecond.
+        """
+        if other_address < address or (other_address == address and other_port < port):
+            address, other_address = other_address, address
+            port, other_port = other_port, port
+        high = _mix(self._high ^ start & _MASK)
         low = _mix(self._low ^ high)
+        word = ((port << 36 | other_port << 20 | protocol << 12) + twin) & _MASK
+        high = _mix(high ^ word)
+        low = _mix(low ^ high)
+        if len(address) == 4 and len(other_address) == 4:
+            high = _mix(high ^ u32(address, 0) << 28 ^ u32(other_address, 0))
+            low = _mix(low ^ high)
+        else:
+            for half in (address[:8], address[8:], other_address[:8], other_address[8:]):
+                if len(half) == 8:
+                    high = _mix(high ^ u32(half, 0) << 28 ^ u32(half, 4))
+                    low = _mix(low ^ high)
         groups = self._groups
         text = "C" + groups[high % _GROUP]
         high //= _GROUP
@@ -48,7 +76,7 @@ class UidSource:
 
 
 def _mix(value: int) -> int:
-    """Spread the bits of a counter (xorshift-multiply on 30-bit halves: no big integers)."""
+    """Spread the bits of a word (xorshift-multiply on 30-bit halves: no big integers)."""
     high = value >> 30
     low = value & 0x3FFFFFFF
     for _ in range(2):

@@ -165,7 +165,9 @@ class NativeGenerator:
         packet.network = start
         packet.captured_end = start + captured
         packet.encapsulation = None
-        self._context.now = timestamp
+        # The clock never goes back, whatever order the packets are in.
+        if timestamp > self._context.now:
+            self._context.now = timestamp
         # p0f decodes frames on its own, also those of link types that nothing else follows.
         self._fingerprinter.frame(timestamp, link_type, data, start, start + captured)
         if timestamp >= END_OF_TIME:
@@ -524,7 +526,8 @@ class NativeGenerator:
             if len(self._ip_tunnels) >= MAX_IP_TUNNELS:
                 self._ip_tunnels.clear()
                 self._context.counters.count("IP tunnels forgotten: too many")
-            known = Encapsulation(kind, self._uids.next(), None)
+            uid = self._uids.uid(packet.protocol, source, 0, destination, 0, packet.timestamp, 0)
+            known = Encapsulation(kind, uid, None)
             self._ip_tunnels[key] = known
         return Encapsulation(known.kind, known.uid, packet.encapsulation)
 
