@@ -7,6 +7,7 @@ stored files and the sums are written. Names restrict either to those captures.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import importlib
 import pkgutil
@@ -21,6 +22,7 @@ BUILT = HERE / "built"
 SUMS = HERE / "SHA256SUMS"
 
 
+@functools.cache
 def all_captures() -> dict[str, Capture]:
     """Every recipe's captures by name, in order of name."""
     captures: dict[str, Capture] = {}

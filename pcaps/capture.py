@@ -113,9 +113,7 @@ def pcap(
     record = struct.Struct(order + "IIII")
     for frame in frames:
         seconds, rest = divmod(frame.at, 1_000_000_000)
-        parts.append(
-            record.pack(BASE + seconds, rest // divisor, len(frame.octets), frame.length)
-        )
+        parts.append(record.pack(BASE + seconds, rest // divisor, len(frame.octets), frame.length))
         parts.append(frame.octets)
     return b"".join(parts)
 

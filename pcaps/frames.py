@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6Unknown, IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw
@@ -48,7 +48,8 @@ def ethernet(packet: bytes, source: str, destination: str) -> bytes:
 
 def frame(source: str, destination: str, kind: int, payload: bytes) -> bytes:
     """An Ethernet frame of the given type."""
-    return octets(Ether(src=source, dst=destination, type=kind) / Raw(payload))
+    macs = bytes.fromhex((destination + source).replace(":", ""))
+    return macs + kind.to_bytes(2, "big") + payload
 
 
 def tagged(*identifiers: int, service_tag: bool = False) -> Link:
@@ -255,9 +256,7 @@ class Talk:
         self.send(at + 2 * step, "c", "A")
         return at + 2 * step
 
-    def ask(
-        self, at: float, request: bytes, response: bytes, *, step: float = 0.001
-    ) -> float:
+    def ask(self, at: float, request: bytes, response: bytes, *, step: float = 0.001) -> float:
         """A request acknowledged by its response, and the response's acknowledgement."""
         self.send(at, "c", "PA", request)
         self.send(at + step, "s", "PA", response)
@@ -281,7 +280,9 @@ PLC6 = Host("02:00:00:00:00:01", "fd00::1:1")
 HMI6 = Host("02:00:00:00:00:02", "fd00::1:2")
 
 
-def exchange(recorder: Recorder, link: Link, client: Host, server: Host, port: int, at: float) -> None:
+def exchange(
+    recorder: Recorder, link: Link, client: Host, server: Host, port: int, at: float
+) -> None:
     """A complete TCP connection (10 octets one way, 20 back) and a UDP request with its answer.
 
     The recipes about what lies below IP use it: whatever carries it, its rows are the same.

@@ -51,7 +51,7 @@ def dns(
 
 
 def netbios_name(name: str, kind: int, padding: str = " ") -> str:
-    """First-level encoding (RFC 1001 section 14.1) of a name of up to 15 characters and its type."""
+    """First-level encoding (RFC 1001 section 14.1) of up to 15 characters and a type."""
     raw = name.ljust(15, padding).encode("latin-1") + bytes([kind])
     return "".join(chr(65 + (octet >> 4)) + chr(65 + (octet & 15)) for octet in raw)
 
@@ -83,4 +83,49 @@ def modbus(transaction: int, unit: int, body: bytes) -> bytes:
     return (
         transaction.to_bytes(2, "big") + b"\0\0" + (len(body) + 1).to_bytes(2, "big")
         + bytes([unit]) + body
+    )  # fmt: skip
+
+
+def dns_labels(name: str) -> bytes:
+    """A name as labels without its end: partial, as RFC 4704 allows."""
+    return dns_name(name)[:-1]
+
+
+def registration(
+    identifier: int, name: str, kind: int, owner: str,
+    *, flags: int = 0x2910, name_flags: int = 0, ttl: int = 300000,
+) -> bytes:  # fmt: skip
+    """A NetBIOS name registration request (RFC 1002 section 4.2.2)."""
+    ask = question(netbios_name(name, kind), NB)
+    extra = record(POINTER, NB, ttl, name_flags.to_bytes(2, "big") + address(owner))
+    return dns(identifier, flags, [ask], additional=[extra])
+
+
+def mailslot(
+    source: str, destination: str, slot: str, data: bytes, owner: str, *, padding: bytes = b""
+) -> bytes:
+    """A NetBIOS datagram with an SMB transaction to a mailslot."""
+    name = slot.encode("latin-1") + b"\0"
+    names = dns_name(netbios_name(source, 0x20)) + dns_name(netbios_name(destination, 0x1E))
+    offset = 32 + 1 + 34 + 2 + len(name) + len(padding)
+    smb = b"\xffSMB\x25" + b"\0" * 27
+    words = (
+        b"\0\0" + len(data).to_bytes(2, "little") + b"\0" * 16 + b"\0\0"
+        + len(data).to_bytes(2, "little") + offset.to_bytes(2, "little")
+        + b"\x03\0" + b"\x01\0\x01\0\x02\0"
+    )  # fmt: skip
+    count = len(name) + len(padding) + len(data)
+    smb += bytes([len(words) // 2]) + words + count.to_bytes(2, "little") + name + padding + data
+    head = b"\x11\x02\x12\x34" + address(owner) + (138).to_bytes(2, "big")
+    return head + (len(names) + len(smb)).to_bytes(2, "big") + b"\0\0" + names + smb
+
+
+def announcement(
+    opcode: int, name: bytes, comment: bytes, *, server_type: int = 0x11003,
+    os_version: tuple[int, int] = (6, 1), browser_version: tuple[int, int] = (15, 1),
+) -> bytes:  # fmt: skip
+    """A browser announcement ([MS-BRWS] section 2.2.1)."""
+    return (
+        bytes([opcode, 0]) + b"\xc0\xd4\x01\x00" + name.ljust(16, b"\0") + bytes(os_version)
+        + server_type.to_bytes(4, "little") + bytes(browser_version) + b"\x55\xaa" + comment
     )  # fmt: skip

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from pcaps.capture import Capture, Recorder
 from pcaps.frames import (
-    ENGINEER, HMI, HMI6, PLC, PLC6, Host, arp, echo, ethernet, icmp, ipv4, udp,
-)  # fmt: skip
+    ENGINEER,
+    HMI,
+    HMI6,
+    PLC,
+    PLC6,
+    Host,
+    arp,
+    echo,
+    ethernet,
+    icmp,
+    ipv4,
+    udp,
+)
 
 GROUP = Host("01:00:5e:01:01:01", "239.1.1.1")
 ALL_ROUTERS = Host("33:33:00:00:00:02", "ff02::2")

@@ -70,7 +70,9 @@ def unicast() -> Capture:
         asker.pair(at, port, dns(port, QUERY, [ask]), dns(port, flags, [ask], list(answers)))
 
     # Type A; capitals in the name.
-    lookup(0.0, 47001, A, "PLC1.Factory.example", ANSWER, record(POINTER, A, 300, address("10.1.1.1")))
+    lookup(
+        0.0, 47001, A, "PLC1.Factory.example", ANSWER, record(POINTER, A, 300, address("10.1.1.1"))
+    )
     # A chain: alias and address.
     lookup(
         1.0, 47002, AAAA, "www.factory.example", ANSWER,
@@ -133,7 +135,9 @@ def unicast() -> Capture:
         dns(47015, ANSWER, [ask], [record(POINTER, A, 1, address("10.0.0.3"))], additional=[edns]),
     )  # fmt: skip
     # Octets beyond ASCII in a name: they are escaped.
-    lookup(16.0, 47016, A, "caf\xc3\xa9.example", ANSWER, record(POINTER, A, 60, address("10.0.0.4")))
+    lookup(
+        16.0, 47016, A, "caf\xc3\xa9.example", ANSWER, record(POINTER, A, 60, address("10.0.0.4"))
+    )
     # IPv6 transport.
     ask = question("six.example", AAAA)
     response = dns(47017, ANSWER, [ask], [record(POINTER, AAAA, 60, address("fd00::6"))])
@@ -169,7 +173,9 @@ def netbios() -> Capture:
     # Query and its positive response, which comes by unicast.
     ask = question(netbios_name("LINE1", 0x20), NB)
     asker.send(0.0, HMI, BROADCAST, (137, 137), dns(100, 0x0110, [ask]))
-    found = record(dns_name(netbios_name("LINE1", 0x20)), NB, 300000, b"\0\0" + address(PLC.address))
+    found = record(
+        dns_name(netbios_name("LINE1", 0x20)), NB, 300000, b"\0\0" + address(PLC.address)
+    )
     asker.send(0.01, PLC, HMI, (137, 137), dns(100, 0x8500, [], [found]))
     # Node status of "*".
     star = question(netbios_name("*", 0, padding="\0"), NBSTAT)

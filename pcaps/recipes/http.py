@@ -67,8 +67,8 @@ CLIENT_FRAME = b"\x81\x82\1\2\3\4" + bytes([ord("h") ^ 1, ord("i") ^ 2])
 SERVER_FRAME = b"\x81\x02yo"
 
 PARTS = (
-    b"--XyZ\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n"
-    b"--XyZ\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f.txt\"\r\n"
+    b'--XyZ\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
+    b'--XyZ\r\nContent-Disposition: form-data; name="f"; filename="f.txt"\r\n'
     b"Content-Type: text/plain\r\n\r\nsome text\r\n--XyZ--\r\n"
 )
 MULTIPART = message(
@@ -97,9 +97,7 @@ def build() -> list[Capture]:
         opened.open(at)
         return opened
 
-    def visit(
-        at: float, port: int, request: bytes, response: bytes, server_port: int = 80
-    ) -> None:
+    def visit(at: float, port: int, request: bytes, response: bytes, server_port: int = 80) -> None:
         opened = talk(at, port, server_port)
         opened.ask(at + 0.01, request, response)
         opened.close(at + 0.02)

@@ -64,7 +64,9 @@ def vlan() -> Capture:
 
 def mpls(packet: bytes, source: str, destination: str) -> bytes:
     """Two labels, 1000 and 2000."""
-    labels = ((1000 << 12) | 64).to_bytes(4, "big") + ((2000 << 12) | 1 << 8 | 64).to_bytes(4, "big")
+    labels = ((1000 << 12) | 64).to_bytes(4, "big") + ((2000 << 12) | 1 << 8 | 64).to_bytes(
+        4, "big"
+    )
     return frame(source, destination, 0x8847, labels + packet)
 
 
@@ -175,7 +177,5 @@ def formats() -> list[Capture]:
     exchange(recorder, ethernet, HMI, PLC, 44001, 0.0)
     recorder.add(1.0, udp(HMI, PLC, 44002, 9700, b"q" * 10), interface=1)
     recorder.add(1.001, udp(PLC, HMI, 9700, 44002, b"r" * 6), interface=1)
-    captures.append(
-        Capture("format_pcapng_interfaces", recorder, file_format="pcapng-interfaces")
-    )
+    captures.append(Capture("format_pcapng_interfaces", recorder, file_format="pcapng-interfaces"))
     return captures

@@ -17,8 +17,8 @@ def streams() -> Capture:
     """Losses, repetitions, order, reuse, time-outs."""
     recorder = Recorder()
 
-    def opened(at: float, port: int, **options: int) -> Talk:
-        talk = Talk(recorder, HMI, PLC, port, FINS, **options)
+    def opened(at: float, port: int, *, client_isn: int = 1000, server_isn: int = 5000) -> Talk:
+        talk = Talk(recorder, HMI, PLC, port, FINS, client_isn=client_isn, server_isn=server_isn)
         talk.open(at)
         return talk
 

@@ -127,7 +127,9 @@ def teredo() -> Capture:
 def changing() -> Capture:
     """A connection that is seen in a tunnel at first and outside later."""
     recorder = Recorder()
-    talk = Talk(recorder, HMI, PLC, 46601, 9600, link=_in_udp(4789, bytes.fromhex("08000000 00004d00")))
+    talk = Talk(
+        recorder, HMI, PLC, 46601, 9600, link=_in_udp(4789, bytes.fromhex("08000000 00004d00"))
+    )
     talk.open(0.0)
     talk.link = ethernet
     talk.ask(0.01, b"q" * 10, b"r" * 20)

@@ -96,12 +96,19 @@ class Comparison:
             return
         fields = expectation.fields
         open_fields = {fields.index("uid"), fields.index("tunnel_parents")}
-        key_fields = [fields.index(name) for name in ("ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto")]
+        key_fields = [
+            fields.index(name)
+            for name in ("ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto")
+        ]
         remaining = [row for row in self._actual["conn"] if len(row) == len(fields)]
         missing: list[Row] = []
         for row in expectation.rows:
             self._pair(
-                row, remaining, [i for i in range(len(fields)) if i not in open_fields], missing, fields
+                row,
+                remaining,
+                [i for i in range(len(fields)) if i not in open_fields],
+                missing,
+                fields,
             )
         for row in missing:
             self._pair(row, remaining, key_fields, [], fields)
@@ -112,12 +119,17 @@ class Comparison:
         for candidate in remaining:
             if all(row[i] == candidate[i] for i in by):
                 remaining.remove(candidate)
-                self._symbols.setdefault(candidate[fields.index("uid")], row[fields.index("uid")])
+                self._learn(row[fields.index("uid")], candidate[fields.index("uid")])
                 parents = fields.index("tunnel_parents")
                 if "," not in row[parents] and row[parents].startswith("T"):
-                    self._symbols.setdefault(candidate[parents], row[parents])
+                    self._learn(row[parents], candidate[parents])
                 return
         missing.append(row)
+
+    def _learn(self, symbol: str, uid: str) -> None:
+        """Let ``symbol`` stand for ``uid``, unless either has its counterpart already."""
+        if uid not in self._symbols and symbol not in self._symbols.values():
+            self._symbols[uid] = symbol
 
     def _canonical(self, log: str, fields: list[str], row: Row) -> Row:
         """The row with symbols for uids, sets sorted, addresses spelled one way."""
