@@ -237,6 +237,8 @@ def check_captures(captures: list[str]) -> None:
         raise OsectError("standard input can be read only once", "give - only once")
     for name in captures:
         if name == STDIN:
+            if sys.stdin.isatty():
+                raise OsectError("standard input is a terminal", "pipe a capture into it")
             continue
         with _open_file(name) as file:
             # A pipe gives its octets only once: it is judged when it is its turn.

@@ -247,6 +247,15 @@ def test_what_is_no_capture_is_refused(tmp_path: Path, write_pcap: Write) -> Non
     assert "only once" in refuse(["-", "-"], out).message
 
 
+def test_a_terminal_is_no_capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(replay.sys, "stdin", Terminal(io.BytesIO()))
+    assert "is a terminal" in refuse(["-"], tmp_path / "out").message
+
+
 def test_a_pipe_that_brings_no_capture_leaves_nothing(tmp_path: Path, write_pcap: Write) -> None:
     good = write_pcap("good.pcap", [(START, ARP_REQUEST)])
     reading, writing = os.pipe()
