@@ -165,14 +165,14 @@ class NativeGenerator:
         packet.network = start
         packet.captured_end = start + captured
         packet.encapsulation = None
-        # The clock never goes back, whatever order the packets are in.
-        if timestamp > self._context.now:
-            self._context.now = timestamp
         # p0f decodes frames on its own, also those of link types that nothing else follows.
         self._fingerprinter.frame(timestamp, link_type, data, start, start + captured)
         if timestamp >= END_OF_TIME:
             self._decoder.drop("time stamp after January 2038")
             return
+        # The clock never goes back, whatever order the packets are in.
+        if timestamp > self._context.now:
+            self._context.now = timestamp
         self._table.advance(timestamp)
         kind = self._decoder.link(packet, link_type)
         if kind == IP:

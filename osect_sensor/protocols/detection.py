@@ -155,9 +155,8 @@ class ContentMatcher(Analyzer):
             self._analyzers.append(analyzer)
 
     def _replay(self, analyzer: Analyzer, in_stream: bool) -> None:
+        # Whole even if the analyzer gives up midway: it is taken off after the packet.
         for index in range(len(self._chunk_data)):
-            if not analyzer.alive:
-                return
             data = self._chunk_data[index]
             from_orig = self._chunk_from_orig[index]
             if not in_stream:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from osect_sensor.flows.analyzer import AnalysisContext, Analyzer, Connection, finish_all
+from osect_sensor.flows.analyzer import Analyzer, Connection, finish_all
+from osect_sensor.flows.recording import RecordingConnection, RecordingContext
 from osect_sensor.logs.sink import CollectingSink
 from osect_sensor.wire.packet import TCP, UDP
 
@@ -15,82 +16,6 @@ SECOND = 1_000_000
 
 Turn = tuple[bool, bytes]
 """Octets of one direction: whether from the originator, and what."""
-
-
-class Context(AnalysisContext):
-    """Collects rows; ``stream_analyzers`` hands out what ``inner`` makes and notes the request."""
-
-    def __init__(self) -> None:
-        self.rows = CollectingSink()
-        super().__init__(self.rows)
-        self.now = START
-        self.inner: Callable[[Connection, str], list[Analyzer]] | None = None
-        self.asked_for: list[str] = []
-
-    def stream_analyzers(self, connection: Connection, service: str) -> list[Analyzer]:
-        self.asked_for.append(service)
-        return [] if self.inner is None else self.inner(connection, service)
-
-
-class Endpoints(Connection):
-    """A connection whose life is in the test's hands."""
-
-    def __init__(
-        self,
-        context: Context,
-        protocol: int = TCP,
-        orig_port: int = 40000,
-        resp_port: int = 80,
-        resp_address: bytes = SERVER,
-    ) -> None:
-        super().__init__(context, protocol, CLIENT, resp_address, orig_port, resp_port)
-        self.start = START
-        self.size = 0
-        self.flips = 0
-        self.unknown = 0
-
-    def make_uid(self) -> str:
-        return "C1"
-
-    def orig_mac_text(self) -> str:
-        return "02:00:00:00:00:01"
-
-    def resp_mac_text(self) -> str:
-        return "02:00:00:00:00:02"
-
-    def payload_size(self) -> int:
-        return self.size
-
-    def mark_unknown(self) -> None:
-        self.unknown += 1
-
-    def flip(self) -> None:
-        self.flips += 1
-        self.orig_address, self.resp_address = self.resp_address, self.orig_address
-        self.orig_port, self.resp_port = self.resp_port, self.orig_port
-        self._orig_text = ""
-        self._resp_text = ""
-        for analyzer in self.analyzers:
-            analyzer.flip()
-
-
-class Recorder(Analyzer):
-    """Keeps what it is given, for analyzers that hand streams on."""
-
-    def __init__(self, connection: Connection, service: str = "") -> None:
-        super().__init__(connection, service)
-        self.orig = b""
-        self.resp = b""
-        self.finished = 0
-
-    def stream(self, from_orig: bool, data: bytes) -> None:
-        if from_orig:
-            self.orig += data
-        else:
-            self.resp += data
-
-    def finish(self) -> None:
-        self.finished += 1
 
 
 class Session:
@@ -105,10 +30,14 @@ class Session:
         resp_port: int = 80,
         resp_address: bytes = SERVER,
     ) -> None:
-        self.context = Context()
-        self.connection = Endpoints(self.context, protocol, orig_port, resp_port, resp_address)
+        self.context = RecordingContext()
+        self.context.now = START
+        self.connection = RecordingConnection(
+            self.context, protocol, CLIENT, resp_address, orig_port, resp_port
+        )
+        self.connection.start = START
         self.analyzer = make(self.connection)
-        self.connection.analyzers.append(self.analyzer)
+        self.connection.analyzers = [self.analyzer]
 
     @property
     def rows(self) -> CollectingSink:
@@ -209,9 +138,6 @@ __all__ = [
     "START",
     "TCP",
     "UDP",
-    "Context",
-    "Endpoints",
-    "Recorder",
     "Session",
     "Turn",
     "bytewise",

@@ -87,7 +87,7 @@ def test_a_fragment_that_does_not_parse_disowns(tcp_connection) -> None:
 
 
 def test_late_malformed_fragments_do_not_disown(tcp_connection) -> None:
-    tcp_connection.octets = VIOLATIONS_COUNT_UP_TO + 1
+    tcp_connection.size = VIOLATIONS_COUNT_UP_TO + 1
     Dnp3Analyzer(tcp_connection, True).stream(True, frame(READ_CLASSES[:-1]))
     assert tcp_connection.services == ["dnp3_tcp"]
 

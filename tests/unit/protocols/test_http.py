@@ -8,9 +8,10 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import Recorder, Session, Turn, deliveries, split, truncated, whole
+from streams import Session, Turn, deliveries, split, truncated, whole
 
 from osect_sensor.flows.analyzer import Analyzer, Connection
+from osect_sensor.flows.recording import RecordingAnalyzer
 from osect_sensor.logs.rows import UNSET, HttpRow
 from osect_sensor.protocols.http import HttpAnalyzer, unescape_uri
 from osect_sensor.protocols.http_transactions import MAX_PENDING_REQUESTS, decode_base64
@@ -422,12 +423,12 @@ def test_exchanged_ends_before_any_message() -> None:
     assert session.rows.http_rows == []
 
 
-def switched(turns: list[Turn]) -> tuple[Session, Recorder | None]:
+def switched(turns: list[Turn]) -> tuple[Session, RecordingAnalyzer | None]:
     session = http()
-    made: list[Recorder] = []
+    made: list[RecordingAnalyzer] = []
 
     def inner(connection: Connection, service: str) -> list[Analyzer]:
-        made.append(Recorder(connection, service))
+        made.append(RecordingAnalyzer(connection, service))
         return [*made]
 
     session.context.inner = inner

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from osect_sensor.flows.analyzer import Analyzer
+from osect_sensor.flows.recording import RecordingAnalyzer
 from osect_sensor.protocols.ldap import MAX_FILTER_NESTING, MAX_NESTING, LdapAnalyzer
 
 
@@ -227,35 +227,19 @@ def test_after_sasl_the_first_octets_tell_encrypted_from_clear(tcp_connection) -
     assert tcp_connection.services == ["ldap_tcp"]
 
 
-class Recorder(Analyzer):
-    """Keeps what it is given."""
-
-    def __init__(self, connection) -> None:
-        super().__init__(connection, "ssl")
-        self.given: list[tuple[bool, bytes]] = []
-        self.finished = False
-
-    def stream(self, from_orig: bool, data: bytes) -> None:
-        self.given.append((from_orig, data))
-
-    def finish(self) -> None:
-        self.finished = True
-
-
-def test_what_follows_starttls_goes_to_tls(tcp_connection, monkeypatch) -> None:
-    tls = Recorder(tcp_connection)
-    monkeypatch.setattr(
-        tcp_connection.context, "stream_analyzers", lambda connection, service: [tls]
-    )
+def test_what_follows_starttls_goes_to_tls(tcp_connection) -> None:
+    tls = RecordingAnalyzer(tcp_connection, "ssl")
+    tcp_connection.context.inner = lambda connection, service: [tls]
     analyzer = LdapAnalyzer(tcp_connection, True)
     analyzer.stream(True, message(tlv(0x77, tlv(0x80, b"1.3.6.1.4.1.1466.20037"))))
     analyzer.stream(False, message(result(0x78)))
     analyzer.stream(True, b"\x16\x03\x01hello")
     analyzer.stream(False, b"\x16\x03\x03hello")
-    assert tls.given == [(True, b"\x16\x03\x01hello"), (False, b"\x16\x03\x03hello")]
+    assert tls.orig == b"\x16\x03\x01hello"
+    assert tls.resp == b"\x16\x03\x03hello"
     analyzer.end_of_stream(True)
     analyzer.finish()
-    assert tls.finished
+    assert tls.finished == 1
     assert tcp_connection.services == ["ldap_tcp"]
 
 

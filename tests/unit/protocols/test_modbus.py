@@ -54,7 +54,7 @@ def test_a_protocol_identifier_other_than_zero_disowns(tcp_connection) -> None:
 def test_late_nonsense_does_not_disown(tcp_connection) -> None:
     analyzer = ModbusAnalyzer(tcp_connection)
     analyzer.stream(True, adu(READ))
-    tcp_connection.octets = VIOLATIONS_COUNT_UP_TO + 1
+    tcp_connection.size = VIOLATIONS_COUNT_UP_TO + 1
     analyzer.stream(True, adu(READ, protocol=1))
     assert tcp_connection.services == ["modbus"]
     assert analyzer.alive

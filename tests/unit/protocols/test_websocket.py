@@ -7,10 +7,16 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streams import Context, Endpoints, Recorder, bytewise, split
+from streams import CLIENT, SERVER, bytewise, split
 
 from osect_sensor.flows.analyzer import Analyzer, Connection
+from osect_sensor.flows.recording import (
+    RecordingAnalyzer,
+    RecordingConnection,
+    RecordingContext,
+)
 from osect_sensor.protocols.websocket import CHUNK, WebsocketAnalyzer
+from osect_sensor.wire.packet import TCP
 
 
 def frame(payload: bytes, opcode: int = 1, final: bool = True, mask: bytes = b"") -> bytes:
@@ -27,15 +33,15 @@ def frame(payload: bytes, opcode: int = 1, final: bool = True, mask: bytes = b""
     return head + mask + payload
 
 
-def websocket() -> tuple[WebsocketAnalyzer, Recorder]:
-    context = Context()
-    made: list[Recorder] = []
+def websocket() -> tuple[WebsocketAnalyzer, RecordingAnalyzer]:
+    context = RecordingContext()
+    made: list[RecordingAnalyzer] = []
 
     def inner(connection: Connection, service: str) -> list[Analyzer]:
-        made.append(Recorder(endpoints, service))
+        made.append(RecordingAnalyzer(endpoints, service))
         return [*made]
 
-    endpoints = Endpoints(context)
+    endpoints = RecordingConnection(context, TCP, CLIENT, SERVER, 40000, 80)
     context.inner = inner
     analyzer = WebsocketAnalyzer(endpoints)
     return analyzer, made[0]
