@@ -25,6 +25,25 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 TABLES = [name for name in LOG_NAMES if name != "eve"]
 
 
+CLOUD_EPILOG = """\
+\b
+Faults, each with times=N (1; 0 is for ever) and name=PATTERN of the files that it befalls:
+  status              status=N (503), retry_after=SECONDS or a date
+  slow                seconds=N for each kibibyte
+  stall               octets=N, seconds=N: stops reading, then cuts the connection
+  reset               octets=N: cuts the connection
+  lost-response       keeps the archive, then cuts the connection
+  late-response       seconds=N
+  tls-expired, tls-wrong-ca, tls-wrong-name, tls-client-refused
+\b
+While it runs:
+  curl -H 'Content-Type: application/json' -d '{"kind": "status", "status": 503, "times": 3}' \\
+      http://127.0.0.1:8444/faults
+  curl -X DELETE http://127.0.0.1:8444/faults
+  curl http://127.0.0.1:8444/state.json
+"""
+
+
 class _Group(click.Group):
     """Turns what the harness cannot use into one line and exit code 2."""
 
@@ -228,6 +247,57 @@ def _finish(
     else:
         _print(output.text(report, common["show"]))
     sys.exit(OK if report.passed else FAILED)
+
+
+@cli.command("cloud", epilog=CLOUD_EPILOG)
+@click.argument("directory", type=DIRECTORY)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8443,
+    show_default=True,
+    help="Port of the cloud; 0 is any free one.",
+)
+@click.option(
+    "--control-port",
+    type=click.IntRange(0, 65_535),
+    default=8444,
+    show_default=True,
+    help="Port on loopback of the status page and the control endpoint.",
+)
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    help="Host or address that the certificate is for too; may be repeated.",
+)
+@click.option(
+    "--fault",
+    "fault_texts",
+    multiple=True,
+    metavar="KIND[:KEY=VALUE,...]",
+    help="Misbehave; may be repeated. See below.",
+)
+@click.option("--strict", is_flag=True, help="Refuse logs that break the contract.")
+def cloud_command(
+    directory: Path,
+    host: str,
+    port: int,
+    control_port: int,
+    names: tuple[str, ...],
+    fault_texts: tuple[str, ...],
+    strict: bool,
+) -> None:  # fmt: skip
+    """Receive archives as the cloud does, keep and judge them in DIRECTORY.
+
+    Only clients with a certificate of its authority are let in; certificates are made in
+    DIRECTORY on first use. Ends on SIGINT or SIGTERM, with exit code 1 when logs that were
+    accepted break the contract.
+    """
+    from osect_harness.cloud.command import serve
+
+    sys.exit(serve(directory, host, port, control_port, names, fault_texts, strict=strict))
 
 
 def main() -> None:
