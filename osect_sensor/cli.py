@@ -21,9 +21,13 @@ from osect_sensor.errors import (
 PROGRAM: Final = "osect-sensor"
 
 SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "capture": ("osect_sensor.commands.capture:capture", "Capture to the spool, by the minute."),
     "config": ("osect_sensor.commands.config:config", "Check or show the configuration."),
     "replay": ("osect_sensor.commands.replay:replay", "Write the logs of captures."),
+    "rules": ("osect_sensor.commands.rules:rules", "Keep Suricata's rules up to date."),
     "schema": ("osect_sensor.commands.schema:schema", "Show the logs and their fields."),
+    "support": ("osect_sensor.commands.support:support", "Make a support report."),
+    "upload": ("osect_sensor.commands.upload:upload", "Send the archives to the cloud."),
 }
 """Where each subcommand is and what it does: the help needs no more than that."""
 
