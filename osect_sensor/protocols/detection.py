@@ -152,7 +152,10 @@ class ContentMatcher(Analyzer):
             if analyzer is None:
                 continue
             self._replay(analyzer, in_stream)
-            self._analyzers.append(analyzer)
+            if analyzer.alive:
+                self._analyzers.append(analyzer)
+            else:
+                analyzer.finish()
 
     def _replay(self, analyzer: Analyzer, in_stream: bool) -> None:
         # Whole even if the analyzer gives up midway: it is taken off after the packet.

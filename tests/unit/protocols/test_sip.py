@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from detected import ORIG, RESP, Detected, services_of
+from detected import ORIG, RESP, services_of
 
 from osect_sensor.wire.packet import UDP
 
@@ -50,6 +50,5 @@ def test_a_body_is_taken_by_its_announced_length() -> None:
 
 def test_a_body_that_is_cut_off_swallows_what_follows() -> None:
     reply = REPLY.replace(b"Length: 0", b"Length: 12") + b"v=0"
-    detected = Detected(protocol=UDP, port=5060)
-    detected.send(RESP, reply).send(RESP, b"x" * 9).send(RESP, b"SIP/2.0 200 OK\r\n\r\n")
-    assert detected.services == ["sip"]
+    assert sip((RESP, reply)) == ["sip"]
+    assert sip((RESP, reply), (RESP, REPLY)) == []
