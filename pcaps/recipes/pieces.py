@@ -8,6 +8,7 @@ from pcaps.frames import (
     HMI6,
     PLC,
     PLC6,
+    Host,
     Talk,
     arp,
     checksum,
@@ -18,11 +19,13 @@ from pcaps.frames import (
     ipv6,
     udp,
 )
+from pcaps.messages import POINTER, A, address, dns, question, record
+from pcaps.recipes import cclink, http, neighbors, stations
 
 
 def build() -> list[Capture]:
-    """The captures ``fragments`` and ``snap_length``."""
-    return [fragments(), snap_length()]
+    """The captures ``fragments``, ``snap_length`` and ``snap_length_messages``."""
+    return [fragments(), snap_length(), snap_length_messages()]
 
 
 def _datagram(port: int, length: int) -> bytes:
@@ -124,3 +127,37 @@ def snap_length() -> Capture:
     recorder.add(8.0, request, keep=30)
     recorder.add(9.0, request, keep=10)
     return Capture("snap_length", recorder)
+
+
+def snap_length_messages() -> Capture:
+    """Application messages of which only the beginning was kept."""
+    recorder = Recorder()
+    # A DNS query without the end of its name, and one whose response lost its answer.
+    cut = udp(HMI, PLC, 45201, 53, dns(1, 0x0100, [question("cut.factory.example", A)]))
+    recorder.add(0.0, ethernet(cut, HMI.mac, PLC.mac), keep=14 + 28 + 12 + 8)
+    ask = question("half.factory.example", A)
+    query = udp(HMI, PLC, 45202, 53, dns(2, 0x0100, [ask]))
+    recorder.add(1.0, ethernet(query, HMI.mac, PLC.mac))
+    whole = dns(2, 0x8180, [ask], [record(POINTER, A, 60, address("10.0.0.1"))])
+    response = udp(PLC, HMI, 53, 45202, whole)
+    recorder.add(1.002, ethernet(response, PLC.mac, HMI.mac), keep=14 + 28 + len(whole) - 6)
+    # HTTP both ways.
+    talk = Talk(recorder, HMI, PLC, 45203, 80)
+    talk.open(2.0)
+    talk.send(2.01, "c", "PA", http.GET, keep=68)
+    talk.send(2.011, "s", "PA", http.GOT, keep=68)
+    talk.send(2.012, "c", "A")
+    talk.close(2.02)
+    # A neighbour solicitation without its option, and one without the end of its target.
+    group = Host("33:33:ff:01:00:01", "ff02::1:ff01:1")
+    packet = icmp(HMI6, group, 135, 0, neighbors.solicitation("fd00::1:1", HMI6.mac))
+    recorder.add(3.0, ethernet(packet, HMI6.mac, group.mac), keep=14 + 40 + 24)
+    recorder.add(4.0, ethernet(packet, HMI6.mac, group.mac), keep=14 + 40 + 20)
+    # DHCP without its options.
+    source, destination = stations.UNNUMBERED, stations.EVERYBODY
+    packet = udp(source, destination, 68, 67, stations.DISCOVER)
+    recorder.add(5.0, ethernet(packet, source.mac, destination.mac), keep=14 + 28 + 100)
+    # CC-Link IE Field Basic without its cyclic data.
+    packet = udp(HMI, PLC, 61450, 61450, cclink.request(1))
+    recorder.add(6.0, ethernet(packet, HMI.mac, PLC.mac), keep=14 + 28 + 80)
+    return Capture("snap_length_messages", recorder)

@@ -11,12 +11,16 @@ from pcaps.frames import (
     Host,
     Link,
     Talk,
+    arp,
     datagrams,
     ethernet,
     exchange,
+    icmp,
     ipv4,
     udp,
 )
+from pcaps.messages import POINTER, A, address, dns, question, record
+from pcaps.recipes import http, neighbors, stations
 
 EAST = Host("02:00:00:00:00:e1", "10.0.0.1")
 WEST = Host("02:00:00:00:00:e2", "10.0.0.2")
@@ -25,7 +29,7 @@ WEST = Host("02:00:00:00:00:e2", "10.0.0.2")
 
 def build() -> list[Capture]:
     """The captures ``tunnel_…``."""
-    return [ip_in_ip(), gre(), vxlan(), geneve(), gtp(), teredo(), changing()]
+    return [ip_in_ip(), gre(), vxlan(), geneve(), gtp(), teredo(), changing(), applications()]
 
 
 def _ends(source: str) -> tuple[Host, Host]:
@@ -135,3 +139,32 @@ def changing() -> Capture:
     talk.ask(0.01, b"q" * 10, b"r" * 20)
     talk.close(0.02)
     return Capture("tunnel_changing", recorder)
+
+
+def applications() -> Capture:
+    """In VXLAN: ARP, neighbour discovery, DNS, HTTP and DHCP like outside of it."""
+    recorder = Recorder()
+    header = bytes.fromhex("08000000 00004d00")
+    link = _in_udp(4789, header)
+
+    def bridge(at: float, inner: bytes) -> None:
+        outer = udp(EAST, WEST, 4789, 4789, header + inner)
+        recorder.add(at, ethernet(outer, EAST.mac, WEST.mac))
+
+    bridge(0.0, arp(1, HMI.mac, HMI.address, neighbors.ZERO, PLC.address))
+    group = Host("33:33:ff:01:00:01", "ff02::1:ff01:1")
+    ask = icmp(HMI6, group, 135, 0, neighbors.solicitation("fd00::1:1", HMI6.mac))
+    recorder.add(1.0, link(ask, HMI6.mac, group.mac))
+    query = question("scada.example", A)
+    answer = [record(POINTER, A, 60, address(PLC.address))]
+    packet = udp(HMI, PLC, 46701, 53, dns(1, 0x0100, [query]))
+    recorder.add(2.0, link(packet, HMI.mac, PLC.mac))
+    packet = udp(PLC, HMI, 53, 46701, dns(1, 0x8180, [query], answer))
+    recorder.add(2.002, link(packet, PLC.mac, HMI.mac))
+    talk = Talk(recorder, HMI, PLC, 46702, 80, link=link)
+    talk.open(3.0)
+    talk.ask(3.01, http.GET, http.GOT)
+    talk.close(3.02)
+    packet = udp(stations.UNNUMBERED, stations.EVERYBODY, 68, 67, stations.DISCOVER)
+    bridge(4.0, ethernet(packet, stations.UNNUMBERED.mac, stations.EVERYBODY.mac))
+    return Capture("tunnel_applications", recorder)
