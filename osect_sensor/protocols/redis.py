@@ -55,7 +55,7 @@ class RedisAnalyzer(Analyzer):
         """Whether the rest of a line is passed over, behind which the next reply begins."""
         self._open: list[int] = []
         """For each array that has begun in the reply, how many elements it still lacks."""
-        self._attribute: list[bool] = []
+        self._is_attribute: list[bool] = []
         """For each of them, whether it is an attribute: the element it describes follows it."""
 
     def stream(self, from_orig: bool, data: bytes) -> None:
@@ -186,7 +186,7 @@ class RedisAnalyzer(Analyzer):
             size *= 2
         if size > 0:
             self._open.append(size)
-            self._attribute.append(kind == 0x7C)
+            self._is_attribute.append(kind == 0x7C)
         elif kind != 0x7C:
             self._element()
 
@@ -197,12 +197,12 @@ class RedisAnalyzer(Analyzer):
             if self._open[-1] > 0:
                 return
             self._open.pop()
-            if self._attribute.pop():
+            if self._is_attribute.pop():
                 return
         self.confirm()
 
     def _lose_reply(self) -> None:
         """Tell a malformed reply; the next one begins behind a line end."""
         self._open = []
-        self._attribute = []
+        self._is_attribute = []
         self.violation()
