@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from osect_sensor.flows.analyzer import (
+    VIOLATIONS_COUNT_UP_TO,
     Analyzer,
     Connection,
     deliver_end_of_stream,
@@ -54,6 +55,10 @@ class ImapAnalyzer(Analyzer):
                 self.alive = False
             return
         if self.connection.partial:
+            return
+        if self.confirmed and self.connection.payload_size() > VIOLATIONS_COUNT_UP_TO:
+            # STARTTLS comes first or not at all.
+            self.alive = False
             return
         offset = 0
         while offset < len(data) and self.alive:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from osect_sensor.flows.analyzer import Analyzer, Connection
+from osect_sensor.flows.analyzer import VIOLATIONS_COUNT_UP_TO, Analyzer, Connection
 from osect_sensor.wire.octets import u16, u32
 
 _ACK_OF_ACKS: Final = 0x0100
@@ -50,7 +50,10 @@ class RdpeudpAnalyzer(Analyzer):
     def datagram(self, from_orig: bool, data: bytes, length: int) -> None:
         """Take one datagram."""
         if self._state == _ESTABLISHED:
-            if not self._is_data(data):
+            if self.connection.payload_size() > VIOLATIONS_COUNT_UP_TO:
+                # Nothing that follows can change what the connection is.
+                self.alive = False
+            elif not self._is_data(data):
                 self.violation()
             return
         version = _version(data)
