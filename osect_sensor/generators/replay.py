@@ -225,8 +225,11 @@ def _open_capture(file: BinaryIO, name: str) -> CaptureReader:
 
 def _check_link_type(name: str, link_type: int) -> None:
     if not supports(link_type):
+        known_as = link_type_name(link_type)
+        number = f"link type {link_type}"
+        described = number if known_as == number else f"{number} ({known_as})"
         raise OsectError(
-            f"{name}: link type {link_type} ({link_type_name(link_type)}) is not supported",
+            f"{name}: {described} is not supported",
             "Ethernet, Linux cooked, PPP, loopback and raw IP are",
         )
 
