@@ -39,6 +39,9 @@ SYN_TIMEOUT: Final = 5 * SECOND
 INACTIVITY: Final = 60 * SECOND
 """Silence that ends a UDP or ICMP connection, or a TCP handshake."""
 
+REPORT_AT_NEXT_PACKET: Final = -1
+"""``report_due`` of a connection whose interim row is due but which has been silent so far."""
+
 MAX_CONNECTIONS: Final = 524_288
 """Live connections. Twice what Linux tracks by default (nf_conntrack) on a machine of 4 GiB; at
 about 1 KiB each a flood from random addresses stays near half a GiB. Beyond it the oldest ends
@@ -155,7 +158,7 @@ class ConnectionTable:
         for connection in connections:
             if connection.live and connection.wheel_second == key:
                 connection.wheel_second = 0
-                if self._expired(connection, now):
+                if self._expired(connection, now, False):
                     self._remove(connection)
                 else:
                     self._schedule(connection)
@@ -171,9 +174,9 @@ class ConnectionTable:
             due = connection.delete_due
         if connection.silence_due != 0 and connection.silence_due < due:
             due = connection.silence_due
-        if connection.report_due != 0 and connection.report_due < due:
+        if 0 < connection.report_due < due:
             due = connection.report_due
-        connection.due = due
+        connection.due = 0 if connection.report_due == REPORT_AT_NEXT_PACKET else due
         second = due // SECOND
         if second < self._wheel_second:
             second = self._wheel_second
@@ -185,10 +188,11 @@ class ConnectionTable:
             else:
                 bucket.append(connection)
 
-    def _expired(self, connection: FlowConnection, now: int) -> bool:
-        """Run the timers that are due; returns whether they end the connection."""
-        if connection.report_due != 0 and now >= connection.report_due:
-            self._report(connection, now)
+    def _expired(self, connection: FlowConnection, now: int, arriving: bool) -> bool:
+        """Run the timers that are due; returns whether they end the connection.
+
+        ``arriving`` says whether a packet for the connection is at hand.
+        """
         if connection.delete_due != 0 and now >= connection.delete_due:
             return True
         if connection.protocol == TCP:
@@ -211,12 +215,23 @@ class ConnectionTable:
             if fired - connection.last >= connection.silence_check - SECOND:
                 return True
             connection.silence_due = fired + connection.silence_check
-        return now >= connection.last + connection.inactivity_timeout
+        if now >= connection.last + connection.inactivity_timeout:
+            return True
+        if connection.report_due != 0 and now >= connection.report_due:
+            self._report(connection, now, arriving)
+        return False
 
-    def _report(self, connection: FlowConnection, now: int) -> None:
-        """An interim row of a long-lived connection."""
-        while connection.report_due <= now:
-            connection.report_due += self.report_interval
+    def _report(self, connection: FlowConnection, now: int, arriving: bool) -> None:
+        """An interim row of a connection that has lived for an interval.
+
+        Without a packet for it now, its life ends at its last one so far: if that is too short,
+        the row waits for the next packet, which may never come.
+        """
+        interval = self.report_interval
+        if not arriving and connection.last - connection.start < interval:
+            connection.report_due = REPORT_AT_NEXT_PACKET
+            return
+        connection.report_due = now + interval - (now - connection.start) % interval
         self._context.sink.conn(connection.interim_row())
 
     # Life and death
@@ -310,7 +325,7 @@ class ConnectionTable:
         if endpoint is not None:
             connection = endpoint.connection
             if now >= connection.due:
-                if self._expired(connection, now):
+                if self._expired(connection, now, True):
                     self._remove(connection)
                     endpoint = None
                 else:
@@ -570,7 +585,7 @@ class ConnectionTable:
         """The endpoint, or None if its connection has timed out by now."""
         connection = endpoint.connection
         if packet.timestamp >= connection.due:
-            if self._expired(connection, packet.timestamp):
+            if self._expired(connection, packet.timestamp, True):
                 self._remove(connection)
                 return None
             self._schedule(connection)
