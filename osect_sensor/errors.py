@@ -9,6 +9,9 @@ EXIT_USAGE: Final = 2
 """The command line, an input or the output is at fault; nothing was written."""
 EXIT_SURICATA: Final = 3
 """Suricata failed: eve.json is empty, every other log is complete."""
+EXIT_UNAVAILABLE: Final = 69
+"""The cloud or the source of rules did not play its part (sysexits.h: EX_UNAVAILABLE); what was
+there before is still there."""
 EXIT_INTERNAL: Final = 70
 """A defect of the sensor (sysexits.h: EX_SOFTWARE); nothing was written."""
 EXIT_CONFIGURATION: Final = 78

@@ -37,6 +37,8 @@ class Layout:
         self.suricata: Final = state / "suricata"
         """Working directory of the resident Suricata."""
         self.rules: Final = state / "rules"
+        self.rules_report: Final = state / "rules-report.json"
+        """What the cloud is still to be told of the rules: the latest report only."""
         self.capture_status: Final = runtime / "capture.json"
         self.cycle_status: Final = runtime / "cycle.json"
         self.upload_status: Final = runtime / "upload.json"

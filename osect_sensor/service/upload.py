@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
 import os
 import random
-import re
 import stat
 import time
 from collections.abc import Callable
@@ -18,14 +15,14 @@ from typing import Final, Protocol
 
 from osect_sensor.config import Upload
 from osect_sensor.errors import OsectError
+from osect_sensor.service import messages
+from osect_sensor.service.certificate import certificate_expiry
+from osect_sensor.service.files import make_directory, move, sync_directory, write_json, write_whole
+from osect_sensor.service.layout import Layout, archive_names
 from osect_sensor.service.link import modem_answers
 from osect_sensor.service.transport import Answer, Cloud, Verdict
 
-logger = logging.getLogger(__name__)
-
-ARCHIVE_NAME: Final = re.compile(r"realtime-\d{4}-\d\d-\d\d-\d\d:\d\d:\d\d\.tar\.zst")
 REASON_SUFFIX: Final = ".reason"
-RULE_STATUS_FILE: Final = "rule-status.json"
 
 REFUSALS_IN_A_ROW: Final = 3
 """Different archives refused in a row before the cloud is suspected rather than the archives.
@@ -81,66 +78,13 @@ class PassResult:
     """Seconds to wait before the next pass."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueuePaths:
-    """Where archives lie."""
-
-    queue: Path
-    """Archives to send."""
-    quarantine: Path
-    """Archives that the cloud does not want, each with a file that gives the reason."""
-    sent: Path | None = None
-    """Archives that the cloud has; deleted when None."""
-    reports: Path | None = None
-    """Reports to send: at most one of the rules, the latest."""
-    state: Path | None = None
-    """Where the state is written, for ``osect-sensor status``."""
-
-
-def sync_directory(path: Path) -> None:
-    """Make the entries of a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_directory(path: Path) -> None:
-    """Make a directory and those above it, durably."""
-    missing = [one for one in (path, *path.parents) if not one.is_dir()]
-    for one in reversed(missing):
-        one.mkdir(exist_ok=True)
-        sync_directory(one.parent)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path``, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_directory(path.parent)
-
-
-def move_durably(path: Path, directory: Path) -> None:
-    """Move a file that is itself durable into another directory of the file system."""
-    make_directory(directory)
-    path.replace(directory / path.name)
-    # The new entry first: a crash between the two leaves two entries, not none.
-    sync_directory(directory)
-    sync_directory(path.parent)
-
-
 class Uploader:
     """Sends what lies in the queue."""
 
     def __init__(
         self,
         upload: Upload,
-        paths: QueuePaths,
+        layout: Layout,
         cloud: CloudFactory,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -150,7 +94,7 @@ class Uploader:
     ) -> None:
         """``jitter`` gives numbers from 0 to 1; ``beat`` is called while all is well."""
         self.upload: Final = upload
-        self.paths: Final = paths
+        self.layout: Final = layout
         self._cloud: Final = cloud
         self.clock: Final = clock
         self._jitter: Final = jitter
@@ -159,6 +103,7 @@ class Uploader:
         self.troubles: dict[str, _Trouble] = {}
         self._fruitless = 0
         self.refusal_limit = REFUSALS_IN_A_ROW
+        self._sent = 0
         self._last_sent = ""
         self._last_sent_at = ""
 
@@ -184,7 +129,7 @@ class Uploader:
         if names or report is not None:
             self._work(names, report, result, stopping)
         result.remaining = len(self._queued())
-        self._write_state(result)
+        self._write_status(result)
         return result
 
     def _work(
@@ -209,11 +154,7 @@ class Uploader:
 
     def _queued(self) -> list[str]:
         """Names in the queue, oldest first: the names sort by time."""
-        try:
-            names = os.listdir(self.paths.queue)
-        except FileNotFoundError:
-            return []
-        return sorted(name for name in names if ARCHIVE_NAME.fullmatch(name))
+        return archive_names(self.layout.queue)
 
     def back_off(self, result: PassResult, answer: Answer) -> None:
         """Note why nothing can be sent, and for how long not to try."""
@@ -224,11 +165,11 @@ class Uploader:
             # Sensors that were told the same moment must not all come at it.
             spread = self._jitter() * self.upload.backoff
             result.delay = max(result.delay, answer.retry_after + spread)
-        logger.warning(
-            "event=upload-waits reason=%s seconds=%.1f attempt=%d",
-            json.dumps(result.problem),
-            result.delay,
-            self._fruitless,
+        messages.warning(
+            "upload.waits",
+            reason=result.problem,
+            seconds=result.delay,
+            attempt=self._fruitless,
         )
 
     def delay(self, attempt: int, longest: float) -> float:
@@ -246,9 +187,7 @@ class Uploader:
         self.refusal_limit = min(self.refusal_limit * 2, MAX_REFUSALS_IN_A_ROW)
 
     def _pending_report(self) -> Path | None:
-        if self.paths.reports is None:
-            return None
-        path = self.paths.reports / RULE_STATUS_FILE
+        path = self.layout.rules_report
         return path if path.is_file() else None
 
     def _send_report(self, cloud: Cloud, path: Path, result: PassResult) -> None:
@@ -260,14 +199,14 @@ class Uploader:
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError) as error:
-            logger.error("event=report-dropped reason=%s", json.dumps(str(error)))
+            messages.error("report.dropped", reason=error)
             path.unlink(missing_ok=True)
             return
         answer = cloud.post_rule_status(*fields)
         if answer.verdict is Verdict.ACCEPTED:
-            logger.info("event=report-sent kind=rules")
+            messages.info("report.sent", signature=fields[1], message=fields[2])
         elif answer.verdict is Verdict.REFUSED:
-            logger.error("event=report-refused reason=%s", json.dumps(answer.reason))
+            messages.error("report.refused", reason=answer.reason)
         else:
             self.back_off(result, answer)
             return
@@ -275,28 +214,36 @@ class Uploader:
             path.unlink(missing_ok=True)
             sync_directory(path.parent)
 
-    def _write_state(self, result: PassResult) -> None:
+    def _write_status(self, result: PassResult) -> None:
         """Leave word for ``osect-sensor status``; after a crash the next pass writes it anew."""
-        path = self.paths.state
-        if path is None:
-            return
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         if result.sent:
             self._last_sent = result.sent[-1]
-            self._last_sent_at = datetime.now(UTC).isoformat(timespec="seconds")
-        state = {
+            self._last_sent_at = now
+        status = {
+            "written_at": now,
             "queued": result.remaining,
+            "quarantined": len(archive_names(self.layout.quarantine)),
+            "sent": self._sent + len(result.sent),
             "last_sent": self._last_sent,
             "last_sent_at": self._last_sent_at,
             "problem": result.problem,
             "attempt": self._fruitless,
-            "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "certificate_expires_at": self._expiry(),
         }
-        temporary = path.with_name(f".{path.name}.new")
+        self._sent += len(result.sent)
         try:
-            temporary.write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-            temporary.replace(path)
+            make_directory(self.layout.runtime)
+            write_json(self.layout.upload_status, status)
         except OSError as error:
-            logger.warning("event=state-not-written reason=%s", json.dumps(str(error)))
+            messages.warning("status.not_written", reason=error)
+
+    def _expiry(self) -> str:
+        """Until when the client certificate is valid; empty where that cannot be known."""
+        try:
+            return certificate_expiry(Path(self.upload.client_pem)).isoformat()
+        except OsectError:
+            return ""
 
 
 def _same_file(path: Path, found: os.stat_result) -> bool:
@@ -327,13 +274,13 @@ class _Pass:
         self._result: Final = result
         self._stopping: Final = stopping
         self._refused: list[str] = []
-        """Refused since an archive was last accepted."""
+        """Refused since an archive was last accepted: whose fault that is remains to be seen."""
         self._failed: list[str] = []
         """Passed over after many failures since an archive was last accepted."""
         self._last: Answer | None = None
         """The answer to the last one that was not accepted."""
-        self._unjudged = False
-        """The pass ended before it could show whose fault the last failures are."""
+        self._ended_early = False
+        """Going on was pointless."""
 
     def archives(self, names: list[str]) -> None:
         """Send ``names`` in their order."""
@@ -347,33 +294,36 @@ class _Pass:
                 continue
             answer = self._send(name)
             if answer is not None and not self._go_on(name, answer):
-                self._unjudged = True
+                self._ended_early = True
                 break
         self._finish()
 
     def _send(self, name: str) -> Answer | None:
         """Send one archive; nothing when retention was faster."""
-        path = self._uploader.paths.queue / name
+        path = self._uploader.layout.queue / name
         start = self._uploader.clock()
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            # Not blocking: whoever puts a pipe there must not stop the uploads.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(path, flags)
         except FileNotFoundError:
             return None
         except OSError as error:
             reason = f"the file cannot be read: {error.strerror}"
             return Answer(Verdict.FAILED, reason, local=True)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            return Answer(Verdict.FAILED, "no regular file", local=True)
         with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                return Answer(Verdict.FAILED, "no regular file", local=True)
             answer = self._cloud.post_archive(name, file, found.st_size)
         if answer.verdict is not Verdict.ACCEPTED:
             return answer
-        logger.info(
-            "event=archive-sent archive=%s octets=%d seconds=%.2f",
-            name,
-            found.st_size,
-            self._uploader.clock() - start,
+        messages.info(
+            "archive.sent",
+            archive=name,
+            octets=found.st_size,
+            seconds=self._uploader.clock() - start,
         )
         return answer if self._put_away(path, found) else _NOT_PUT_AWAY
 
@@ -381,41 +331,24 @@ class _Pass:
         """Take what the cloud has out of the queue; a newer file of that name stays."""
         if not _same_file(path, found):
             return True
+        uploaded = self._uploader.layout.uploaded
         try:
-            if self._uploader.paths.sent is None:
-                path.unlink(missing_ok=True)
-                sync_directory(path.parent)
-            else:
-                move_durably(path, self._uploader.paths.sent)
+            make_directory(uploaded)
+            move(path, uploaded / path.name)
         except OSError as error:
-            logger.error(
-                "event=archive-not-put-away archive=%s reason=%s",
-                path.name,
-                json.dumps(str(error)),
-            )
+            messages.error("archive.not_put_away", archive=path.name, reason=error)
             return False
         return True
 
     def _go_on(self, name: str, answer: Answer) -> bool:
         """Take note of an answer; whether the next archive is worth trying."""
         if answer.verdict is Verdict.ACCEPTED:
-            self._result.sent.append(name)
-            self._uploader.troubles.pop(name, None)
-            self._uploader.accepted()
-            self._judge()
-            return True
-        self._last = answer
-        logger.warning(
-            "event=archive-not-sent archive=%s verdict=%s reason=%s",
-            name,
-            answer.verdict.value,
-            json.dumps(answer.reason),
-        )
+            self._note_sent(name)
+            return self._judge()
+        self._note_failure(name, answer)
         if answer.verdict is Verdict.UNAVAILABLE:
             return False
-        trouble = self._uploader.troubles.setdefault(name, _Trouble())
-        trouble.failures += 1
-        trouble.reason = answer.reason
+        trouble = self._uploader.troubles[name]
         if answer.verdict is Verdict.REFUSED:
             self._refused.append(name)
             return len(self._refused) < self._uploader.refusal_limit
@@ -425,11 +358,28 @@ class _Pass:
         self._failed.append(name)
         return True
 
-    def _judge(self) -> None:
-        """The cloud accepts others: what it did not is to blame itself."""
-        for name in self._refused:
-            self._quarantine(name)
-        for name in self._failed:
+    def _note_sent(self, name: str) -> None:
+        self._result.sent.append(name)
+        self._uploader.troubles.pop(name, None)
+        self._uploader.accepted()
+
+    def _note_failure(self, name: str, answer: Answer) -> None:
+        self._last = answer
+        messages.warning(
+            "archive.not_sent", archive=name, verdict=answer.verdict.value, reason=answer.reason
+        )
+        if answer.verdict is not Verdict.UNAVAILABLE:
+            trouble = self._uploader.troubles.setdefault(name, _Trouble())
+            trouble.failures += 1
+            trouble.reason = answer.reason
+
+    def _judge(self) -> bool:
+        """The cloud accepts others: what it did not is to blame itself. Whether to go on.
+
+        What was refused is asked once more, for the cloud may have come to its senses since.
+        """
+        failed, self._failed = self._failed, []
+        for name in failed:
             trouble = self._uploader.troubles[name]
             trouble.faults += 1
             if trouble.faults >= self._uploader.upload.attempts:
@@ -437,20 +387,29 @@ class _Pass:
             else:
                 delay = self._uploader.delay(trouble.faults, LONGEST_FAULT_DELAY)
                 trouble.not_before = self._uploader.clock() + delay
-        self._refused = []
-        self._failed = []
+        refused, self._refused = self._refused, []
+        for name in refused:
+            answer = self._send(name)
+            if answer is None:
+                continue
+            if answer.verdict is Verdict.ACCEPTED:
+                self._note_sent(name)
+                continue
+            self._note_failure(name, answer)
+            if answer.verdict is not Verdict.REFUSED:
+                return False
+            self._quarantine(name)
+        return True
 
     def _finish(self) -> None:
-        if not self._unjudged and self._result.sent:
-            self._judge()
-        if self._last is None or not (self._unjudged or self._refused or self._failed):
+        if self._last is None or not (self._ended_early or self._refused or self._failed):
             return
-        if self._refused:
+        if self._refused and not self._result.sent:
             self._uploader.widen()
         self._uploader.back_off(self._result, self._last)
 
     def _quarantine(self, name: str) -> None:
-        paths = self._uploader.paths
+        layout = self._uploader.layout
         trouble = self._uploader.troubles.pop(name)
         text = (
             f"archive: {name}\n"
@@ -459,21 +418,16 @@ class _Pass:
             f"since: {datetime.now(UTC).isoformat(timespec='seconds')}\n"
         )
         try:
-            make_directory(paths.quarantine)
+            make_directory(layout.quarantine)
             # The reason first: no archive stands there without one.
-            write_durably(paths.quarantine / (name + REASON_SUFFIX), text.encode())
-            move_durably(paths.queue / name, paths.quarantine)
+            write_whole(layout.quarantine / (name + REASON_SUFFIX), text.encode())
+            move(layout.queue / name, layout.quarantine / name)
         except OSError as error:
-            logger.error(
-                "event=archive-not-quarantined archive=%s reason=%s", name, json.dumps(str(error))
-            )
+            messages.error("archive.not_quarantined", archive=name, reason=error)
             return
         self._result.quarantined.append(name)
-        logger.error(
-            "event=archive-quarantined archive=%s reason=%s attempts=%d",
-            name,
-            json.dumps(trouble.reason),
-            trouble.failures,
+        messages.error(
+            "archive.quarantined", archive=name, reason=trouble.reason, attempts=trouble.failures
         )
 
 
@@ -482,13 +436,10 @@ _NOT_PUT_AWAY: Final = Answer(
 )
 
 
-def release_quarantined(paths: QueuePaths) -> list[str]:
+def release_quarantined(layout: Layout) -> list[str]:
     """Put the archives of the quarantine back into the queue; their names."""
-    released: list[str] = []
-    with contextlib.suppress(FileNotFoundError):
-        for path in sorted(paths.quarantine.iterdir()):
-            if ARCHIVE_NAME.fullmatch(path.name):
-                move_durably(path, paths.queue)
-                (paths.quarantine / (path.name + REASON_SUFFIX)).unlink(missing_ok=True)
-                released.append(path.name)
+    released = archive_names(layout.quarantine)
+    for name in released:
+        move(layout.quarantine / name, layout.queue / name)
+        (layout.quarantine / (name + REASON_SUFFIX)).unlink(missing_ok=True)
     return released
