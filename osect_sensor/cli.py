@@ -25,6 +25,7 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
     "config": ("osect_sensor.commands.config:config", "Check or show the configuration."),
     "replay": ("osect_sensor.commands.replay:replay", "Write the logs of captures."),
     "rules": ("osect_sensor.commands.rules:rules", "Keep Suricata's rules up to date."),
+    "run": ("osect_sensor.commands.run:run", "Make windows of captures in the spool."),
     "schema": ("osect_sensor.commands.schema:schema", "Show the logs and their fields."),
     "support": ("osect_sensor.commands.support:support", "Make a support report."),
     "upload": ("osect_sensor.commands.upload:upload", "Send the archives to the cloud."),

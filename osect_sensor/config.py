@@ -209,6 +209,14 @@ class Generators:
         ("local",), "texts", "Scripts that Zeek loads where it writes a log."
     )
 
+    patience: int = _setting(
+        120,
+        "duration",
+        "How long a real tool may take for a window before its log stays empty.",
+        minimum=1,
+        maximum=3_600,
+    )
+
     def chosen(self) -> dict[str, str]:
         """Logs that a real tool writes, with its name."""
         tools = {log: getattr(self, log.replace("-", "_")) for log in GENERATORS}
