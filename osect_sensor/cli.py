@@ -27,6 +27,7 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
     "rules": ("osect_sensor.commands.rules:rules", "Keep Suricata's rules up to date."),
     "run": ("osect_sensor.commands.run:run", "Make windows of captures in the spool."),
     "schema": ("osect_sensor.commands.schema:schema", "Show the logs and their fields."),
+    "status": ("osect_sensor.commands.status:status", "Show how the sensor does."),
     "support": ("osect_sensor.commands.support:support", "Make a support report."),
     "upload": ("osect_sensor.commands.upload:upload", "Send the archives to the cloud."),
 }
@@ -36,6 +37,7 @@ EXIT_CODES: Final = """\
 \b
 Exit codes:
     0  success
+    1  status --check: something needs attention
     2  the command line, an input or the output is at fault; nothing was written
     3  Suricata failed: eve.json is empty, the other logs are complete
    70  a defect of osect-sensor; nothing was written

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 EXIT_OK: Final = 0
+EXIT_ATTENTION: Final = 1
+"""``status --check``: something needs somebody's attention."""
 EXIT_USAGE: Final = 2
 """The command line, an input or the output is at fault; nothing was written."""
 EXIT_SURICATA: Final = 3

@@ -30,7 +30,7 @@ from osect_sensor.errors import EXIT_OK, OsectError
 from osect_sensor.generators import state
 from osect_sensor.generators.resident import ResidentSuricata
 from osect_sensor.generators.suricata import suricata_version
-from osect_sensor.service import messages
+from osect_sensor.service import messages, metrics
 from osect_sensor.service.archive import WindowNames, archive_name, write_archive
 from osect_sensor.service.checkpoint import Checkpoints
 from osect_sensor.service.files import move, read_json, remove_partials, write_json
@@ -429,6 +429,10 @@ class Cycle:
         self._manager.alive()
         self._manager.status(f"last window {status.last_window}, lag {status.lag:.0f} s")
         self._report(force=True)
+        try:
+            metrics.write_textfile(self._config)
+        except OSError as error:
+            messages.warning("metrics.not_written", reason=error.strerror)
 
     def _report(self, force: bool = False) -> None:
         now = time.monotonic()
