@@ -30,6 +30,7 @@ from osect_sensor.wire.decode import (
     IP,
     IP_WHOLE,
     LINKTYPE_ETHERNET,
+    LINKTYPE_IEEE802_11,
     LINKTYPE_RAW,
     OTHER,
     Decoder,
@@ -258,15 +259,18 @@ class NativeGenerator:
                 if kind in (NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT):
                     neighbor_packet(packet, self._sink)
         elif protocol in (IP_IN_IP, IPV6_IN_IP):
-            if depth < tunnels.MAX_DEPTH and self._fits(packet, packet.transport):
+            kind = tunnels.INNER_IPV4_EXACT if protocol == IP_IN_IP else tunnels.INNER_IPV6_EXACT
+            if depth < tunnels.MAX_DEPTH and self._fits(
+                packet, packet.transport, kind, packet.captured_end
+            ):
                 encapsulation = self._ip_tunnel(packet, "IP")
-                self._inner(packet, packet.transport, tunnels.INNER_IP, encapsulation, 0, depth)
+                self._inner(packet, packet.transport, kind, encapsulation, 0, depth)
         elif protocol == GRE:
             if depth < tunnels.MAX_DEPTH:
                 inner, kind = tunnels.gre(packet.data, packet.transport, packet.captured_end)
-                if inner < 0 or (kind == tunnels.INNER_IP_EXACT and not self._fits(packet, inner)):
+                if inner < 0:
                     self._decoder.drop("malformed GRE")
-                else:
+                elif self._fits(packet, inner, kind, packet.captured_end):
                     encapsulation = self._ip_tunnel(packet, "GRE")
                     self._inner(packet, inner, kind, encapsulation, 0, depth)
 
@@ -333,8 +337,11 @@ class NativeGenerator:
         elif port == tunnels.PORT_GRE_IN_UDP:
             if depth < tunnels.MAX_DEPTH:
                 inner, kind = tunnels.gre(packet.data, start, end)
-                if inner >= 0 and kind != tunnels.INNER_IP_EXACT:
+                if inner >= 0 and self._fits(packet, inner, kind, end):
+                    captured_end = packet.captured_end
+                    packet.captured_end = end
                     self._inner(packet, inner, kind, self._ip_tunnel(packet, "GRE"), 0, depth)
+                    packet.captured_end = captured_end
         else:
             return False
         return True
@@ -456,7 +463,9 @@ class NativeGenerator:
             return
         data = packet.data
         inner = tunnels.gtp(data, start, end)
-        if inner == tunnels.MALFORMED or (inner >= 0 and not _exact(data, inner, end)):
+        if inner == tunnels.MALFORMED or (
+            inner >= 0 and not tunnels.holds_exactly(data, inner, end, 0)
+        ):
             state.violated = True
         elif inner >= 0:
             if not state.violated:
@@ -508,7 +517,11 @@ class NativeGenerator:
         packet.network = start
         packet.captured_end = outer.captured_end
         packet.encapsulation = encapsulation
-        link_type = LINKTYPE_ETHERNET if kind == tunnels.INNER_ETHERNET else LINKTYPE_RAW
+        link_type = LINKTYPE_RAW
+        if kind == tunnels.INNER_ETHERNET:
+            link_type = LINKTYPE_ETHERNET
+        elif kind == tunnels.INNER_IEEE802_11:
+            link_type = LINKTYPE_IEEE802_11
         layer = self._decoder.link(packet, link_type)
         if kind == tunnels.INNER_ARP or layer == ARP:
             arp_frame(packet, self._sink)
@@ -531,22 +544,18 @@ class NativeGenerator:
             self._ip_tunnels[key] = known
         return Encapsulation(known.kind, known.uid, packet.encapsulation)
 
-    def _fits(self, packet: Packet, inner: int) -> bool:
-        """Whether what is left of the packet is exactly one IP packet."""
-        end = packet.payload_end
-        if end > packet.captured_end:
-            end = packet.captured_end
-        if _exact(packet.data, inner, end):
-            packet.captured_end = end
+    def _fits(self, packet: Packet, inner: int, kind: int, end: int) -> bool:
+        """Whether the octets up to ``end`` are exactly one IP packet, where that is demanded.
+
+        Ethernet padding behind the outer packet counts: Zeek compares with what was captured.
+        """
+        if kind == tunnels.INNER_IPV4_EXACT:
+            version = 4
+        elif kind == tunnels.INNER_IPV6_EXACT:
+            version = 6
+        else:
+            return True
+        if tunnels.holds_exactly(packet.data, inner, end, version):
             return True
         self._decoder.drop("inner IP length does not fit")
         return False
-
-
-def _exact(data: bytes, start: int, end: int) -> bool:
-    """Whether one IP packet fills ``data[start:end]``."""
-    if end - start < 20:
-        return False
-    if data[start] >> 4 == 4:
-        return u16(data, start + 2) == end - start
-    return data[start] >> 4 == 6 and end - start >= 40 and u16(data, start + 4) + 40 == end - start

@@ -15,13 +15,18 @@ from osect_sensor.wire.packet import NO_VLAN, Packet
 LINKTYPE_NULL: Final = 0
 LINKTYPE_ETHERNET: Final = 1
 LINKTYPE_PPP: Final = 9
+LINKTYPE_FDDI: Final = 10
 LINKTYPE_RAW_BSD: Final = 12
 LINKTYPE_RAW_OPENBSD: Final = 14
+LINKTYPE_PPP_SERIAL: Final = 50
 LINKTYPE_RAW: Final = 101
+LINKTYPE_IEEE802_11: Final = 105
 LINKTYPE_LOOP: Final = 108
 LINKTYPE_LINUX_SLL: Final = 113
+LINKTYPE_IEEE802_11_RADIO: Final = 127
 LINKTYPE_IPV4: Final = 228
 LINKTYPE_IPV6: Final = 229
+LINKTYPE_NFLOG: Final = 239
 LINKTYPE_LINUX_SLL2: Final = 276
 
 ETHERTYPE_IPV4: Final = 0x0800
@@ -43,6 +48,11 @@ SMALLEST_ETHERTYPE: Final = 1536
 
 MAX_VLAN_TAGS: Final = 8
 """Two are in use (802.1ad); a frame with more than this is a forgery."""
+
+# What an EtherType was found in. Zeek knows other types behind a tag than behind the addresses.
+_IN_ETHERNET: Final = 0
+_IN_VLAN: Final = 1
+_IN_VNTAG: Final = 2
 
 UNDECODABLE: Final = 0
 """The frame was dropped; a counter says why."""
@@ -84,6 +94,11 @@ def supports(link_type: int) -> bool:
         LINKTYPE_LINUX_SLL2,
         LINKTYPE_IPV4,
         LINKTYPE_IPV6,
+        LINKTYPE_FDDI,
+        LINKTYPE_PPP_SERIAL,
+        LINKTYPE_IEEE802_11,
+        LINKTYPE_IEEE802_11_RADIO,
+        LINKTYPE_NFLOG,
     )
 
 
@@ -153,7 +168,87 @@ class Decoder:
                 return self.drop("truncated PPP header")
             packet.network = start + 2
             return self._ppp(packet, u16(data, start))
+        if link_type == LINKTYPE_PPP_SERIAL:
+            if available <= 4:
+                return self.drop("truncated PPP header")
+            packet.network = start + 4
+            return self._ppp(packet, u16(data, start + 2))
+        if link_type == LINKTYPE_FDDI:
+            if available <= 21:
+                return self.drop("truncated FDDI header")
+            # 13 octets of FDDI, then 8 of LLC and SNAP; like Zeek, what follows is taken to be IP.
+            packet.network = start + 21
+            return IP
+        if link_type == LINKTYPE_IEEE802_11_RADIO:
+            if available <= 3:
+                return self.drop("truncated radiotap header")
+            header = data[start + 3] << 8 | data[start + 2]
+            if header >= available:
+                return self.drop("truncated radiotap header")
+            packet.network = start + header
+            return self.ieee_802_11(packet)
+        if link_type == LINKTYPE_IEEE802_11:
+            return self.ieee_802_11(packet)
+        if link_type == LINKTYPE_NFLOG:
+            return self._nflog(packet)
         return self.drop("unsupported link type")
+
+    def ieee_802_11(self, packet: Packet) -> int:
+        """An 802.11 data frame with LLC and SNAP; management, control and encrypted ones hold no
+        packet (IEEE 802.11-2020 section 9.3.2)."""
+        data = packet.data
+        start = packet.network
+        available = packet.captured_end - start
+        header = 24
+        if available <= header:
+            return self.drop("truncated 802.11 header")
+        kind = data[start]
+        directions = data[start + 1] & 3
+        if kind & 0x08 == 0 or kind & 0x40 != 0:
+            return OTHER
+        if directions == 3:
+            header += 6
+        if kind & 0x80 != 0:
+            if available <= header:
+                return self.drop("truncated 802.11 header")
+            if data[start + 1] & 0x40 != 0:
+                return OTHER
+            if data[start + header] & 0x80 != 0:
+                return self.drop("aggregated 802.11 frame")
+            header += 2
+        if available < header + 8:
+            return self.drop("truncated 802.11 header")
+        # Which of the address fields are source and destination depends on the direction.
+        packet.source_mac = start + (10 if directions < 2 else 16 if directions == 2 else 24)
+        packet.destination_mac = start + (4 if directions in (0, 2) else 16)
+        position = start + header
+        if data[position : position + 6] != b"\xaa\xaa\x03\0\0\0":
+            return OTHER
+        packet.network = position + 8
+        return self._cooked(packet, u16(data, position + 6))
+
+    def _nflog(self, packet: Packet) -> int:
+        """Linux netfilter's log: an address family and attributes, the last of them the packet."""
+        data = packet.data
+        position = packet.network
+        end = packet.captured_end
+        if end - position <= 4:
+            return self.drop("truncated NFLOG header")
+        family = data[position]
+        if data[position + 1] != 0:
+            return self.drop("unknown NFLOG version")
+        position += 4
+        while True:
+            if end - position <= 4:
+                return self.drop("NFLOG without packet")
+            # In the byte order of the host that captured; all of today's are little-endian.
+            length = data[position + 1] << 8 | data[position]
+            if data[position + 3] << 8 | data[position + 2] == 9:
+                packet.network = position + 4
+                return IP if family in (2, 10) else OTHER
+            if length < 4:
+                return self.drop("malformed NFLOG attribute")
+            position += (length + 3) & ~3
 
     def _loopback(self, packet: Packet, link_type: int) -> int:
         """BSD loopback: a four-octet address family, in the byte order of the host (NULL) that
@@ -203,40 +298,48 @@ class Decoder:
 
     def ethernet(self, packet: Packet) -> int:
         """Decode an Ethernet frame at ``packet.network``."""
-        data = packet.data
-        start = packet.network
-        if packet.captured_end - start <= 16:
-            return self.drop("truncated Ethernet frame")
-        protocol = data[start + 12] << 8 | data[start + 13]
-        if protocol == ETHERTYPE_FABRICPATH:
-            if packet.captured_end - start <= 30:
-                return self.drop("truncated Ethernet frame")
-            start += 16
-            protocol = u16(data, start + 12)
-        packet.destination_mac = start
-        packet.source_mac = start + 6
-        position = start + 14
-        packet.network = position
+        protocol = self._ethernet_header(packet)
+        if protocol < 0:
+            return UNDECODABLE
         packet.ethertype = protocol
         # The order of the tests is the order of frequency on a factory network.
         if protocol in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
             return IP
-        return self._ethertype(packet, protocol, True)
+        return self._ethertype(packet, protocol)
 
-    def _ethertype(self, packet: Packet, protocol: int, outermost: bool) -> int:
+    def _ethernet_header(self, packet: Packet) -> int:
+        """Take the addresses at ``packet.network``; the EtherType, or -1 for a dropped frame."""
+        data = packet.data
+        start = packet.network
+        if packet.captured_end - start <= 16:
+            self.drop("truncated Ethernet frame")
+            return -1
+        if data[start + 12] == 0x89 and data[start + 13] == 0x03:
+            # Cisco FabricPath: 16 octets, then the whole frame.
+            if packet.captured_end - start <= 30:
+                self.drop("truncated Ethernet frame")
+                return -1
+            start += 16
+        packet.destination_mac = start
+        packet.source_mac = start + 6
+        packet.network = start + 14
+        return data[start + 12] << 8 | data[start + 13]
+
+    def _ethertype(self, packet: Packet, protocol: int) -> int:
         data = packet.data
         tags = 0
+        inside = _IN_ETHERNET
         while True:
             position = packet.network
             available = packet.captured_end - position
             if protocol < SMALLEST_ETHERTYPE:
-                return self._ieee_802_3(packet, protocol, tags == 0)
+                if inside == _IN_VNTAG:
+                    return OTHER
+                return self._ieee_802_3(packet, protocol, inside == _IN_ETHERNET)
             packet.ethertype = protocol
-            if protocol in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
-                return IP
-            if protocol in (ETHERTYPE_ARP, ETHERTYPE_RARP):
-                return ARP
             if protocol in (ETHERTYPE_VLAN, ETHERTYPE_QINQ, ETHERTYPE_QINQ_OLD):
+                if protocol != ETHERTYPE_VLAN and inside == _IN_VLAN:
+                    return OTHER
                 if available <= 4:
                     return self.drop("truncated VLAN tag")
                 tags += 1
@@ -249,17 +352,25 @@ class Decoder:
                     packet.inner_vlan = vlan
                 protocol = u16(data, position + 2)
                 packet.network = position + 4
+                inside = _IN_VLAN
+            elif inside == _IN_VNTAG:
+                return OTHER
+            elif protocol in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
+                return IP
+            elif protocol in (ETHERTYPE_ARP, ETHERTYPE_RARP):
+                return ARP
             elif protocol == ETHERTYPE_MPLS:
                 return self._mpls(packet)
             elif protocol == ETHERTYPE_PPPOE:
                 if available <= 8:
                     return self.drop("truncated PPPoE header")
                 # The length counts the two octets of the PPP protocol; padding may follow.
-                end = position + 6 + u16(data, position + 4)
-                if position + 8 <= end < packet.captured_end:
-                    packet.captured_end = end
+                payload = max(u16(data, position + 4) - 2, 0)
                 packet.network = position + 8
-                return self._ppp(packet, u16(data, position + 6))
+                if payload < available - 8:
+                    packet.captured_end = packet.network + payload
+                kind = u16(data, position + 6)
+                return IP if kind == 0x0021 or kind == 0x0057 else OTHER
             elif protocol == ETHERTYPE_VNTAG:
                 if available <= 6:
                     return self.drop("truncated VN-Tag")
@@ -268,18 +379,16 @@ class Decoder:
                     return self.drop("too many VLAN tags")
                 protocol = u16(data, position + 4)
                 packet.network = position + 6
-            elif protocol == ETHERTYPE_PBB and outermost:
+                inside = _IN_VNTAG
+            elif protocol == ETHERTYPE_PBB:
                 if available <= 18:
                     return self.drop("truncated provider backbone header")
                 # 802.1ah: a four-octet I-TAG, then the customer's whole Ethernet frame.
                 packet.network = position + 4
-                if packet.captured_end - packet.network <= 16:
-                    return self.drop("truncated Ethernet frame")
-                packet.destination_mac = packet.network
-                packet.source_mac = packet.network + 6
-                protocol = u16(data, packet.network + 12)
-                packet.network += 14
-                outermost = False
+                protocol = self._ethernet_header(packet)
+                if protocol < 0:
+                    return UNDECODABLE
+                inside = _IN_ETHERNET
             else:
                 return OTHER
 
@@ -375,6 +484,8 @@ class Decoder:
         )
         if whole is None:
             return IP_HELD
+        # The header is that of the fragment that came first: options need not be in all of them.
+        header_length = (whole[0] & 0x0F) * 4
         length = len(whole) & 0xFFFF
         if length < header_length:
             return self.drop("bad IP header length")
@@ -382,6 +493,7 @@ class Decoder:
         packet.network = 0
         packet.captured_end = len(whole)
         packet.ip_length = length
+        packet.protocol = whole[9]
         packet.source = 12
         packet.destination = 16
         packet.transport = header_length

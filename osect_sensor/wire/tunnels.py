@@ -20,8 +20,11 @@ MALFORMED: Final = -2
 INNER_IP: Final = 0
 INNER_ETHERNET: Final = 1
 INNER_ARP: Final = 2
-INNER_IP_EXACT: Final = 3
-"""IP whose length must be exactly what is left (PPTP)."""
+INNER_IPV4_EXACT: Final = 3
+"""IPv4 whose length must be exactly what is left (PPTP)."""
+INNER_IPV6_EXACT: Final = 4
+INNER_IEEE802_11: Final = 5
+"""An 802.11 frame (Aruba's access points)."""
 
 MAX_DEPTH: Final = 4
 """Tunnels inside tunnels that are followed (Zeek's ``Tunnel::max_depth``)."""
@@ -53,9 +56,12 @@ def gre(data: bytes, start: int, end: int) -> tuple[int, int]:
     if version == 1:
         if protocol != 0x880B or available < header + 4:
             return MALFORMED, 0
-        if u16(data, start + header + 2) not in (0x0021, 0x0057):
-            return MALFORMED, 0
-        return start + header + 4, INNER_IP_EXACT
+        carried = u16(data, start + header + 2)
+        if carried == 0x0021:
+            return start + header + 4, INNER_IPV4_EXACT
+        if carried == 0x0057:
+            return start + header + 4, INNER_IPV6_EXACT
+        return MALFORMED, 0
     inner = start + header
     if protocol == 0x6558:
         if available <= header + 14:
@@ -76,9 +82,25 @@ def gre(data: bytes, start: int, end: int) -> tuple[int, int]:
             if available <= header + extra + 14:
                 return MALFORMED, 0
         return inner + extra, INNER_ETHERNET
+    if (protocol & 0x8200 == 0x8200 and protocol & 0x0F == 0) or protocol == 0x9000:
+        if available <= header:
+            return MALFORMED, 0
+        return inner, INNER_IEEE802_11
     if available < header:
         return MALFORMED, 0
     return inner, INNER_IP
+
+
+def holds_exactly(data: bytes, start: int, end: int, version: int) -> bool:
+    """Whether one IP packet of ``version`` (0: whatever it says) fills ``data[start:end]``."""
+    if end - start < 20:
+        return False
+    found = data[start] >> 4
+    if version != 0 and found != version:
+        return False
+    if found == 4:
+        return u16(data, start + 2) == end - start
+    return found == 6 and end - start >= 40 and u16(data, start + 4) + 40 == end - start
 
 
 def teredo(data: bytes, start: int, end: int) -> int:
