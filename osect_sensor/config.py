@@ -316,10 +316,23 @@ class Rules:
         choices=("https", "file"),
     )
     version_url: str = _setting(
-        "https://rules.emergingthreats.net/version.txt",
+        "",
         "url",
-        "File with the number of the newest rule set; empty: none.",
+        "File with the version of the newest rule set; empty: version.txt beside the tarball.",
         choices=("https", "file"),
+    )
+    ca: str = _setting(
+        "",
+        "path",
+        "PEM file of the authority of the server of the rules; empty: the system's.",
+        example="/etc/osect-sensor/rules-ca.pem",
+    )
+    proxy: str = _setting(
+        "",
+        "url",
+        "Proxy, http://HOST:PORT; empty: none. Those of the environment are not used.",
+        choices=("http",),
+        example="http://proxy.plant.example:3128",
     )
     interval: int = _setting(
         86_400, "duration", "Time between updates.", minimum=300, maximum=30 * 86_400
@@ -773,7 +786,8 @@ def mask(text: str) -> str:
 def secrets(config: Config) -> list[str]:
     """Texts of the configuration that no log may show."""
     found: list[str] = []
-    for url in (config.rules.url, config.rules.version_url, config.upload.proxy):
+    rules = config.rules
+    for url in (rules.url, rules.version_url, rules.proxy, config.upload.proxy):
         parts = urlsplit(url)
         found += [
             text for text in (parts.password or "", parts.username or "", parts.query) if text

@@ -103,7 +103,7 @@ def tls_context(upload: Upload) -> ssl.SSLContext:
     return context
 
 
-class _Adapter(HTTPAdapter):
+class TlsAdapter(HTTPAdapter):
     """Uses one TLS context, and no authority beyond those in it."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -111,12 +111,15 @@ class _Adapter(HTTPAdapter):
         super().__init__(max_retries=0, pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Connections straight to the server."""
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Connections by way of a proxy."""
         return super().proxy_manager_for(*args, ssl_context=self._context, **kwargs)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Verify by the context alone."""
         # The base class adds requests' own bundle of authorities to the context.
         conn.cert_reqs = "CERT_REQUIRED"
 
@@ -282,13 +285,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         waiting += [cause for cause in below if isinstance(cause, BaseException)]
 
 
-def _explain(error: BaseException) -> Answer:
+def explain(error: BaseException) -> Answer:
+    """What a failure of requests means, in words without addresses."""
     causes = list(_causes(error))
     tls = [cause for cause in causes if isinstance(cause, ssl.SSLError)]
     for failure in tls:
         if isinstance(failure, ssl.SSLCertVerificationError):
             return Answer(
-                Verdict.UNAVAILABLE, f"TLS: the cloud is not trusted: {failure.verify_message}"
+                Verdict.UNAVAILABLE, f"TLS: the server is not trusted: {failure.verify_message}"
             )
     if tls:
         what = tls[0].reason or tls[0]
@@ -335,7 +339,7 @@ class Cloud:
         if upload.proxy:
             self._session.proxies = {"https": upload.proxy}
         self._session.adapters.clear()
-        self._session.mount("https://", _Adapter(tls_context(upload)))
+        self._session.mount("https://", TlsAdapter(tls_context(upload)))
 
     def __enter__(self) -> Cloud:
         return self
@@ -400,4 +404,4 @@ class Cloud:
             urllib3.exceptions.HTTPError,
             OSError,
         ) as error:
-            return _explain(error)
+            return explain(error)
