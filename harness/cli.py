@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
-from osect_harness import check, cluster, conformance, html, output
+from osect_harness import check, cluster, conformance, html, output, replaying
 from osect_harness.adapters import Profile, golden_profile
 from osect_harness.compare import Options
 from osect_harness.contract import LOG_NAMES
@@ -209,6 +211,75 @@ def conformance_command(
     )
     title = f"Conformance of {ours} with {golden}"
     _finish(title, conformance.plan(ours, golden, capture), options, **common)
+
+
+@cli.command("replay")
+@click.argument("captures", type=DIRECTORY)
+@click.argument("outputs", type=DIRECTORY)
+@click.option(
+    "--sensor",
+    default=replaying.DEFAULT_SENSOR,
+    show_default=True,
+    metavar="COMMAND",
+    help="What to run for each capture.",
+)
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(LOG_NAMES),
+    help="This log is not written; may be repeated.",
+)
+@click.option("--no-check", is_flag=True, help="Do not check the logs against the contract.")
+@click.option("--jobs", "-j", "jobs_count", type=click.IntRange(min=1), help="Captures at once.")
+@click.option("--timings", "timings_file", type=FILE, help="Write how long each capture took.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def replay_command(
+    captures: Path,
+    outputs: Path,
+    sensor: str,
+    without: tuple[str, ...],
+    no_check: bool,
+    jobs_count: int | None,
+    timings_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Run a sensor over every capture in CAPTURES and check its logs.
+
+    They come to lie at the same relative place in OUTPUTS, as conformance wants them.
+    """
+    options = None if no_check else check.CheckOptions(without=frozenset(without), any_time=True)
+    with _progress(len(replaying.find(captures))) as advance:
+        outcomes = replaying.run(
+            captures, outputs, sensor, options, jobs_count or 0, lambda _: advance()
+        )
+    if timings_file:
+        output.write(timings_file, json.dumps(replaying.timings(outcomes), indent=1))
+    bad = [one for one in outcomes if not one.good]
+    if as_json:
+        _print([json.dumps([asdict(one) for one in outcomes], indent=1)])
+    else:
+        _print(
+            f"{one.capture}: {one.failure or f'{one.violations} violations of the contract'}"
+            for one in bad
+        )
+        _print(
+            [
+                f"{len(outcomes)} captures, {sum(one.packets for one in outcomes)} packets, "
+                f"slowest {max(one.seconds for one in outcomes):.2f} s: "
+                + (f"{len(bad)} failed" if bad else "all as the contract says")
+            ]
+        )
+    sys.exit(FAILED if bad else OK)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal, silence in a pipe."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    with click.progressbar(length=total, file=sys.stderr, label="replaying") as bar:
+        yield lambda: bar.update(1)
 
 
 @cli.command("diff")
