@@ -19,7 +19,7 @@ from osect_sensor import __version__
 from osect_sensor.fingerprint import fingerprinter
 from osect_sensor.fingerprint.exchange import Exchange
 from osect_sensor.flows import other_ip
-from osect_sensor.flows.analyzer import NO_ANALYZERS, Analyzer
+from osect_sensor.flows.analyzer import NO_ANALYZERS, NO_SERVICES, Analyzer
 from osect_sensor.flows.endpoint import (
     Endpoint,
     FlowConnection,
@@ -209,7 +209,7 @@ def _no_rows() -> Any:
 
 
 def save(generator: NativeGenerator) -> bytes:
-    """The state of ``generator``, between two packets."""
+    """The state of ``generator`` behind a window's end, where no frames are being counted."""
     owners = {name: _values(owner, _OWNERS[name]) for name, owner in _owners(generator).items()}
     wheel = generator._table._wheel
     owners["table"]["_wheel"] = {
@@ -265,6 +265,9 @@ def _refill(owner: Any, state: dict[str, Any]) -> None:
 
 def _attach(generator: NativeGenerator, connection: FlowConnection) -> None:
     """Give a connection the analyzers that it would have by now."""
+    if len(connection.services) == 0:
+        # Connections without services share a list, which is known by its identity.
+        connection.services = NO_SERVICES
     if not connection.attached:
         connection.analyzers = NO_ANALYZERS
         return
