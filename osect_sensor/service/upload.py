@@ -221,7 +221,8 @@ class Uploader:
             self._last_sent = result.sent[-1]
             self._last_sent_at = now
         status = {
-            "written_at": now,
+            "updated": time.time(),
+            "pid": os.getpid(),
             "queued": result.remaining,
             "quarantined": len(archive_names(self.layout.quarantine)),
             "sent": self._sent + len(result.sent),
