@@ -15,11 +15,22 @@ from osect_sensor.logs.sink import CollectingSink
 class RecordingContext(AnalysisContext):
     """Collects rows; ``stream_analyzers`` hands out what ``inner`` makes and notes the request."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, watching: bool = False) -> None:
         self.rows: CollectingSink = CollectingSink()
         super().__init__(self.rows)
+        self.watching: bool = watching
+        """Whether each connection of a flow table gets a ``RecordingAnalyzer``."""
+        self.watchers: list[RecordingAnalyzer] = []
+        """Those analyzers, in the order of their attachment."""
         self.inner: Callable[[Connection, str], list[Analyzer]] | None = None
         self.asked_for: list[str] = []
+
+    def attach(self, connection: Connection) -> None:
+        """Watch the connection if asked to."""
+        if self.watching:
+            watcher = RecordingAnalyzer(connection, "watched")
+            self.watchers.append(watcher)
+            connection.analyzers.append(watcher)
 
     def stream_analyzers(self, connection: Connection, service: str) -> list[Analyzer]:
         """What ``inner`` makes, or nothing."""
@@ -85,6 +96,7 @@ class RecordingAnalyzer(Analyzer):
         self.resp: bytes = b""
         self.gaps: list[tuple[bool, int]] = []
         self.ended: list[bool] = []
+        self.datagrams: list[tuple[bool, bytes, int]] = []
         self.finished: int = 0
 
     def stream(self, from_orig: bool, data: bytes) -> None:
@@ -97,6 +109,10 @@ class RecordingAnalyzer(Analyzer):
     def gap(self, from_orig: bool, length: int) -> None:
         """Keep the gap."""
         self.gaps.append((from_orig, length))
+
+    def datagram(self, from_orig: bool, data: bytes, length: int) -> None:
+        """Keep the datagram."""
+        self.datagrams.append((from_orig, data, length))
 
     def end_of_stream(self, from_orig: bool) -> None:
         """Keep which direction ended."""

@@ -14,6 +14,7 @@ from osect_sensor.flows.endpoint import (
     INACTIVE,
     NO_MACS,
     RESET,
+    SEEN_DATA,
     SYN_ACK_SENT,
     SYN_SENT,
     Endpoint,
@@ -88,6 +89,7 @@ class ConnectionTable:
         "_connections",
         "_context",
         "_icmp",
+        "_limit",
         "_previous",
         "_tcp",
         "_tracker",
@@ -101,13 +103,20 @@ class ConnectionTable:
         "total",
     )
 
-    def __init__(self, context: AnalysisContext, uids: UidSource, report_interval: int) -> None:
+    def __init__(
+        self,
+        context: AnalysisContext,
+        uids: UidSource,
+        report_interval: int,
+        limit: int = MAX_CONNECTIONS,
+    ) -> None:
         self._context: AnalysisContext = context
         self._uids: UidSource = uids
         self._tracker: TcpTracker = TcpTracker()
         self._tcp: dict[bytes, TcpEndpoint] = {}
         self._udp: dict[bytes, Endpoint] = {}
         self._icmp: dict[bytes, Endpoint] = {}
+        self._limit: int = limit
         self._connections: dict[FlowConnection, int] = {}
         """Live connections in order of their beginning."""
         self._wheel: dict[int, list[FlowConnection]] = {}
@@ -257,7 +266,7 @@ class ConnectionTable:
         if self.report_interval != 0:
             connection.report_due = now + self.report_interval
         self.total += 1
-        if len(self._connections) >= MAX_CONNECTIONS:
+        if len(self._connections) >= self._limit:
             self.evicted += 1
             self._remove(next(iter(self._connections)))
         self._connections[connection] = 0
@@ -487,12 +496,13 @@ class ConnectionTable:
             endpoint = self._new_udp(packet, key)
         connection = endpoint.connection
         connection.last = now
+        # A length below the header's makes this negative, and the end looks silent again.
         octets = u16(data, transport + 4) - 8
-        if endpoint.octets < 0:
-            endpoint.octets = octets
+        endpoint.octets = octets if endpoint.octets < 0 else endpoint.octets + octets
+        bit = SEEN_DATA if endpoint.is_orig else SEEN_DATA << 16
+        if connection.history_seen & bit == 0:
+            connection.history_seen |= bit
             connection.add_history("D" if endpoint.is_orig else "d")
-        else:
-            endpoint.octets += octets
         return connection
 
     def deliver(self, connection: FlowConnection, packet: Packet) -> None:

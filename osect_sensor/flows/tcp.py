@@ -57,9 +57,9 @@ MAX_ABOVE_HOLE_UNACKED: Final = 16_384
 """Octets held above a hole without any acknowledgement before the stream is given up."""
 MAX_UNACKED: Final = 10 * 1024 * 1024
 """Octets held without further acknowledgements before the stream is given up."""
-MAX_PENDING_SEGMENTS: Final = 4096
-"""Segments held above a hole. 10 MiB in full-sized segments are 7000; a forger's one-octet
-segments would make each insertion slow."""
+MAX_PENDING_SEGMENTS: Final = 16_384
+"""Segments held above a hole. 10 MiB in full-sized segments are 7200, twice that with delayed
+acknowledgements off; a forger's one-octet segments would make each insertion slow."""
 
 TOO_LARGE_SEQ_DELTA: Final = 1_048_576
 
@@ -606,11 +606,7 @@ class TcpTracker:
             else:
                 self._insert(connection, endpoint, next_seq, end, data, start + next_seq - seq)
                 self._deliver_pending(connection, endpoint)
-            if (
-                endpoint.next_seq > MAX_INITIAL_WINDOW
-                and endpoint.no_data_acked()
-                and endpoint.size(peer.state) > MAX_INITIAL_WINDOW
-            ):
+            if endpoint.no_data_acked() and endpoint.size(peer.state) > MAX_INITIAL_WINDOW:
                 # The other direction is not captured: nothing will ever be acknowledged.
                 self._trim(connection, endpoint, peer, endpoint.next_seq)
         else:
@@ -620,13 +616,25 @@ class TcpTracker:
             above = pending[len(pending) - 1][1] - endpoint.next_seq
             if (
                 (above > MAX_ABOVE_HOLE_UNACKED and endpoint.no_data_acked())
-                or endpoint.stored_end - endpoint.trim_seq > MAX_UNACKED
+                or self._held(endpoint) > MAX_UNACKED
                 or len(pending) > MAX_PENDING_SEGMENTS
             ):
                 connection.context.counters.count("TCP streams given up: too much held")
                 self._give_up(endpoint)
-        elif endpoint.stored_end - endpoint.trim_seq > MAX_UNACKED:
+        elif endpoint.next_seq - endpoint.trim_seq > MAX_UNACKED:
             self._give_up(endpoint)
+
+    def _held(self, endpoint: TcpEndpoint) -> int:
+        """Octets that came and were not acknowledged; holes between them do not count."""
+        if endpoint.stored_end - endpoint.trim_seq <= MAX_UNACKED:
+            # With the holes it is no more, hence without them neither.
+            return 0
+        held = max(endpoint.next_seq - endpoint.trim_seq, 0)
+        pending = endpoint.pending
+        if pending is not None:
+            for begin, end, _ in pending:
+                held += end - begin
+        return held
 
     def _give_up(self, endpoint: TcpEndpoint) -> None:
         endpoint.pending = None
