@@ -34,7 +34,6 @@ MAX_COMMAND: Final = 100
 
 _IAC: Final = 255
 _SB: Final = 250
-_SE: Final = 240
 _WILL: Final = 251
 _DONT: Final = 254
 

@@ -11,7 +11,6 @@ from osect_sensor.wire.octets import u16, u24
 UNKNOWN_VERSION: Final = 0
 SSL_2: Final = 0x0002
 SSL_3: Final = 0x0300
-TLS_1_0: Final = 0x0301
 TLS_1_1: Final = 0x0302
 TLS_1_2: Final = 0x0303
 TLS_1_3: Final = 0x0304
