@@ -144,10 +144,17 @@ def test_udp_datagrams_are_matched_one_by_one() -> None:
     bind = b"\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00"
     answer = b"\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00"
     detected = Detected(protocol=UDP)
-    detected.send(ORIG, b"noise").send(ORIG, bind)
+    detected.send(ORIG, bind).send(ORIG, bind)
     assert detected.attached == [""]
     detected.send(RESP, answer)
     assert detected.attached == ["", "ldap_udp"]
+
+
+def test_an_analyzer_that_gives_up_on_the_replay_is_not_kept() -> None:
+    bind = b"\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00"
+    detected = Detected(protocol=UDP)
+    detected.send(ORIG, b"noise").send(ORIG, bind).send(RESP, b"\x30")
+    assert detected.attached == [""]
 
 
 @pytest.fixture
