@@ -6,6 +6,7 @@ import hashlib
 import re
 import shutil
 import tarfile
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -24,7 +25,9 @@ MAX_UNPACKED: Final = 4 << 30
 """Octets of all files of an archive: a minute at 100,000 packets/s makes a tenth of that."""
 
 MAX_VIOLATIONS: Final = 20
-"""Violations of the contract that are kept of an archive; the others are counted."""
+MAX_OF_A_KIND: Final = 3
+"""Violations of the contract that are kept of an archive, and of each kind in each log; the others
+are counted."""
 
 _CHUNK: Final = 1 << 20
 
@@ -102,9 +105,13 @@ def judge(directory: Path) -> Judgement:
         report = check(directory, CheckOptions(unfinished=True))
     except UsageError as error:
         return Judgement(total=1, violations=[str(error)])
-    texts = [
-        f"{one.file}:{one.line}: {one.column or '-'}: {one.kind}: {one.value!r}:"
-        f" expected {one.expected}"
-        for one in report.violations[:MAX_VIOLATIONS]
-    ]
+    seen: Counter[tuple[str, str]] = Counter()
+    texts: list[str] = []
+    for one in report.violations:
+        seen[one.file, one.kind] += 1
+        if seen[one.file, one.kind] <= MAX_OF_A_KIND and len(texts) < MAX_VIOLATIONS:
+            texts.append(
+                f"{one.file}:{one.line}: {one.column or '-'}: {one.kind}: {one.value!r}:"
+                f" expected {one.expected}"
+            )
     return Judgement(report.rows, report.total, texts)

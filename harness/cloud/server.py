@@ -40,6 +40,7 @@ MAX_FIELD_OCTETS: Final = 64 * 1024
 MAX_SHOWN: Final = 200
 """Latest events in the state; all of them stand in ``events.jsonl``."""
 
+_LAST_SECONDS: Final = 0.05
 _CHUNK: Final = 64 * 1024
 _SLOW_CHUNK: Final = 1024
 _ABORT: Final = struct.pack("ii", 1, 0)
@@ -252,7 +253,10 @@ class MockCloud:
             await self._ending.wait()
         finally:
             for runner in runners:
+                _abort_connections(runner)
                 await runner.cleanup()
+            # Connections whose end is known but not yet dealt with would stay open.
+            await asyncio.sleep(_LAST_SECONDS)
 
     def _tls(self) -> ssl.SSLContext:
         certificates = self.certificates
@@ -364,6 +368,8 @@ class MockCloud:
     async def _receive(self, request: web.Request, kind: str) -> _Received | web.Response:
         """Read a form with one file, misbehaving as told."""
         label_id: str | None = None
+        if request.content_type != "multipart/form-data":
+            return self._refuse(request, kind, "", f"no multipart form: {request.content_type}")
         try:
             reader = await request.multipart()
             async for part in reader:
@@ -503,6 +509,14 @@ async def _listen(
     )
     await web.SockSite(runner, listener, ssl_context=context).start()
     return int(listener.getsockname()[1])
+
+
+def _abort_connections(runner: web.AppRunner) -> None:
+    """End all connections at once: TLS would wait for the clients to say goodbye."""
+    server = runner.server
+    for connection in server.connections if server is not None else ():
+        if connection.transport is not None:
+            connection.transport.abort()
 
 
 def _cut(request: web.Request) -> None:
