@@ -16,6 +16,7 @@ from typing import Any
 import click
 from osect_harness import check, cluster, conformance, html, output, replaying
 from osect_harness.adapters import Profile, golden_profile
+from osect_harness.bench.command import bench, workload
 from osect_harness.compare import Options
 from osect_harness.contract import LOG_NAMES
 from osect_harness.errors import FAILED, OK, USAGE, UsageError
@@ -369,6 +370,10 @@ def cloud_command(
     from osect_harness.cloud.command import serve
 
     sys.exit(serve(directory, host, port, control_port, names, fault_texts, strict=strict))
+
+
+cli.add_command(bench)
+cli.add_command(workload)
 
 
 def main() -> None:

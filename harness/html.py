@@ -44,9 +44,7 @@ def page(
     report: Report, explained: Explained, timings: Sequence[Timing], title: str
 ) -> Iterator[str]:
     """The page, piece by piece."""
-    yield "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n"
-    yield '<meta name=viewport content="width=device-width">\n'
-    yield f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n<h1>{_text(title)}</h1>\n"
+    yield from page_start(title)
     yield from _summary(report)
     yield from _logs(report)
     yield from _fields(report)
@@ -55,6 +53,18 @@ def page(
     if timings:
         yield from _slowest(timings)
         yield from _throughput(timings)
+    yield from page_end()
+
+
+def page_start(title: str) -> Iterator[str]:
+    """What every page begins with."""
+    yield "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n"
+    yield '<meta name=viewport content="width=device-width">\n'
+    yield f"<title>{text(title)}</title>\n<style>{_STYLE}</style>\n<h1>{text(title)}</h1>\n"
+
+
+def page_end() -> Iterator[str]:
+    """What every page ends with."""
     yield "</html>\n"
 
 
@@ -65,7 +75,8 @@ def write_html(
     write(path, "".join(page(report, explained, timings, title)))
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
+    """Text as HTML has it."""
     return escape(xml_text(value))
 
 
@@ -81,15 +92,17 @@ def _share(share: float) -> str:
     )
 
 
-def _table(head: str, rows: Iterator[str]) -> Iterator[str]:
-    cells = "".join(f"<th>{_text(name)}</th>" for name in head.split("|"))
-    yield f"<table><thead><tr>{cells}</tr></thead>\n<tbody>\n"
+def html_table(head: str, rows: Iterator[str]) -> Iterator[str]:
+    """A table; the names of its columns are separated by bars."""
+    names = "".join(f"<th>{text(name)}</th>" for name in head.split("|"))
+    yield f"<table><thead><tr>{names}</tr></thead>\n<tbody>\n"
     yield from rows
     yield "</tbody></table>\n"
 
 
-def _cells(*values: object) -> str:
-    return "".join(f"<td>{_text(str(value))}</td>" for value in values)
+def cells(*values: object) -> str:
+    """Cells of a row, with what they hold as text."""
+    return "".join(f"<td>{text(str(value))}</td>" for value in values)
 
 
 def _summary(report: Report) -> Iterator[str]:
@@ -107,22 +120,22 @@ def _summary(report: Report) -> Iterator[str]:
         yield f"<p class=bad>{len(report.absent)} captures have no logs of ours.</p>\n"
     if report.stale:
         names = ", ".join(report.stale)
-        yield f"<p class=bad>Explained differences that no longer occur: {_text(names)}</p>\n"
+        yield f"<p class=bad>Explained differences that no longer occur: {text(names)}</p>\n"
 
 
 def _logs(report: Report) -> Iterator[str]:
     def rows() -> Iterator[str]:
         for name, one in report.logs.items():
             tally = one.tally
-            yield "<tr>" + _cells(
+            yield "<tr>" + cells(
                 name, one.captures, one.expected, one.ours, one.expected - one.paired,
                 one.ours - one.paired, f"{tally.equal}/{tally.total}",
-            ) + _share(tally.share) + _cells(tally.explained) + _share(
+            ) + _share(tally.share) + cells(tally.explained) + _share(
                 tally.share_unexplained
             ) + _share(one.mean) + _share(one.mean_unexplained) + "</tr>\n"  # fmt: skip
 
     yield "<h2>Agreement by log</h2>\n"
-    yield from _table(
+    yield from html_table(
         "log|captures|expected rows|our rows|missing|extra|equal fields|share|explained|"
         "share of the rest|mean over captures|mean of the rest",
         rows(),
@@ -133,16 +146,16 @@ def _fields(report: Report) -> Iterator[str]:
     def rows(fields: dict[str, Tally]) -> Iterator[str]:
         for column, tally in fields.items():
             yield (
-                f"<tr>{_cells(column, f'{tally.equal}/{tally.total}')}{_share(tally.share)}"
-                f"{_cells(tally.explained)}{_share(tally.share_unexplained)}</tr>\n"
+                f"<tr>{cells(column, f'{tally.equal}/{tally.total}')}{_share(tally.share)}"
+                f"{cells(tally.explained)}{_share(tally.share_unexplained)}</tr>\n"
             )
 
     yield "<h2>Agreement by field</h2>\n"
     for name, one in report.logs.items():
         grade = _grade(one.tally.share_unexplained)
         shown = " open" if one.tally.share_unexplained < 1 else ""
-        yield f"<details{shown}><summary class={grade}>{_text(name)}</summary>\n"
-        yield from _table("field|equal|share|explained|share of the rest", rows(one.fields))
+        yield f"<details{shown}><summary class={grade}>{text(name)}</summary>\n"
+        yield from html_table("field|equal|share|explained|share of the rest", rows(one.fields))
         yield "</details>\n"
 
 
@@ -155,14 +168,14 @@ def _explained(report: Report, explained: Explained) -> Iterator[str]:
         for entry in explained.entries:
             if counts[entry.id]:
                 yield (
-                    f"<tr>{_cells(entry.id, counts[entry.id])}"
-                    f"<td class=left>{_text(entry.log)} {_text(entry.field or entry.kind)}</td>"
-                    f"<td class=left>{_text(entry.reason)}</td></tr>\n"
+                    f"<tr>{cells(entry.id, counts[entry.id])}"
+                    f"<td class=left>{text(entry.log)} {text(entry.field or entry.kind)}</td>"
+                    f"<td class=left>{text(entry.reason)}</td></tr>\n"
                 )
 
     if any(counts[entry.id] for entry in explained.entries):
         yield "<h2>Explained differences</h2>\n"
-        yield from _table("entry|fields or rows|what|why", rows())
+        yield from html_table("entry|fields or rows|what|why", rows())
 
 
 def _differences(report: Report) -> Iterator[str]:
@@ -179,7 +192,7 @@ def _differences(report: Report) -> Iterator[str]:
             continue
         some = spread(found, MAX_SHOWN)
         note = f", {len(some)} of them here" if len(some) < len(found) else ""
-        yield f"<details><summary>{_text(name)}: {len(found)}{note}</summary>\n"
+        yield f"<details><summary>{text(name)}: {len(found)}{note}</summary>\n"
         for one in some:
             yield from _difference(one)
         yield "</details>\n"
@@ -189,12 +202,12 @@ def _difference(one: Difference) -> Iterator[str]:
     head = f"{one.capture} row {one.row}"
     if one.kind == "field":
         yield (
-            f"<p>{_text(head)}: <strong>{_text(one.field)}</strong> ({_text(one.type)}) expected "
-            f"<code>{_text(one.expected)}</code>, got <code>{_text(one.got)}</code></p>\n"
+            f"<p>{text(head)}: <strong>{text(one.field)}</strong> ({text(one.type)}) expected "
+            f"<code>{text(one.expected)}</code>, got <code>{text(one.got)}</code></p>\n"
         )
         yield from _rows(one.log, [("expected", one.expected_row), ("got", one.got_row)])
         return
-    yield f"<p>{_text(head)}: <strong>{_text(one.kind)}</strong></p>\n"
+    yield f"<p>{text(head)}: <strong>{text(one.kind)}</strong></p>\n"
     this, other = ("expected", "nearest of ours") if one.kind == "missing" else ("got", "nearest")
     yield from _rows(one.log, [(this, one.expected or one.got), (other, one.nearest)])
 
@@ -205,13 +218,13 @@ def _rows(log: str, rows: list[tuple[str, str]]) -> Iterator[str]:
         return
     differs = [len(set(cells)) > 1 for cells in zip(*(row for _, row in split), strict=False)]
     yield "<div class=rows><table><tr><th></th>"
-    yield "".join(f"<th>{_text(name)}</th>" for name in load(log).field_names)
+    yield "".join(f"<th>{text(name)}</th>" for name in load(log).field_names)
     yield "</tr>\n"
     for label, row in split:
         yield f"<tr><th>{label}</th>"
         for at, value in enumerate(row):
             mark = " class=differs" if at < len(differs) and differs[at] else ""
-            yield f"<td{mark}>{_text(value)}</td>"
+            yield f"<td{mark}>{text(value)}</td>"
         yield "</tr>\n"
     yield "</table></div>\n"
 
@@ -221,13 +234,13 @@ def _slowest(timings: Sequence[Timing]) -> Iterator[str]:
 
     def rows() -> Iterator[str]:
         for one in slowest:
-            yield "<tr>" + _cells(
+            yield "<tr>" + cells(
                 one.capture, f"{one.seconds:.3f}", one.packets, one.octets,
                 f"{one.packets_per_second:,.0f}",
             ) + "</tr>\n"  # fmt: skip
 
     yield "<h2>Slowest captures</h2>\n"
-    yield from _table("capture|seconds|packets|octets|packets a second", rows())
+    yield from html_table("capture|seconds|packets|octets|packets a second", rows())
 
 
 def _throughput(timings: Sequence[Timing]) -> Iterator[str]:
@@ -275,7 +288,7 @@ def _throughput(timings: Sequence[Timing]) -> Iterator[str]:
     for one, x, y in points:
         yield (
             f'<circle cx="{across(x):.1f}" cy="{down(y):.1f}" r=3 fill="currentColor" '
-            f"fill-opacity=.55><title>{_text(one.capture)}: {one.packets} packets, "
+            f"fill-opacity=.55><title>{text(one.capture)}: {one.packets} packets, "
             f"{one.packets_per_second:,.0f} a second</title></circle>\n"
         )
     yield f'<text x="{width / 2:.0f}" y="{height - 4}" text-anchor=middle>packets</text>\n'

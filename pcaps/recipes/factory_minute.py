@@ -1,7 +1,7 @@
 """A minute of a production network: all fifteen logs, Modbus, EtherNet/IP, web traffic.
 
-Everything happens between 0 and 60 s, so that the minute is one window. ``pcaps.scale`` repeats it
-for load tests: stations live in 192.168.10.0/24 and fd00::/64 only, multicast apart.
+Everything happens between 0 and 60 s, so that the minute is one window. ``osect-harness workload``
+repeats it for load tests: stations live in 192.168.10.0/24 and fd00::/64 only, multicast apart.
 """
 
 from __future__ import annotations

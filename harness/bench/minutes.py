@@ -1,44 +1,30 @@
-"""Large captures for load tests, made by patching octets: no scapy, a second or two a million.
+"""A minute repeated, minute after minute, in as many plants as asked, by patching octets.
 
-``python -m pcaps.scale minutes FILE --packets N --plants K`` repeats the factory minute, minute
-after minute, in K plants at once. Every plant has its own subnet in every minute, so connections
-come and go at a constant rate and the number of live ones stays the same. Checksums stay right.
-
-``python -m pcaps.scale syn-flood FILE --packets N`` is a flood of SYNs from random addresses to
-one server: the worst case for every table that remembers connections.
-
-Both write the same octets for the same arguments.
+Every plant has its own subnet in every minute, so connections come and go at a constant rate and
+the number of live ones stays the same. Checksums stay right. The same octets for the same
+arguments, a second or two a million packets.
 """
 
 from __future__ import annotations
 
-import argparse
-import random
-import struct
-import sys
-from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
-from pcaps.capture import BASE, ETHERNET, SNAP_LENGTH
+from osect_harness.bench.octets import BASE, FILE_HEADER, RECORD_HEADER
 
-MINUTE = Path(__file__).resolve().parent / "built" / "factory_minute.pcap"
-
-FILE_HEADER = 24
-RECORD_HEADER = 16
-PERIOD = 60
+PERIOD: Final = 60
 """Seconds from one repetition to the next: what the minute's name promises."""
 
-NETWORK = bytes((192, 168, 10))
+NETWORK: Final = bytes((192, 168, 10))
 """Where the minute's stations live; the second and third octet are what is patched."""
-NETWORK6 = bytes.fromhex("fd00000000000000")
+NETWORK6: Final = bytes.fromhex("fd00000000000000")
 """Their IPv6 prefix; its last two octets are what is patched."""
-THIRD_OCTETS = 200
-SECOND_OCTETS = 80
-SUBNETS = THIRD_OCTETS * SECOND_OCTETS
+THIRD_OCTETS: Final = 200
+SECOND_OCTETS: Final = 80
+SUBNETS: Final = THIRD_OCTETS * SECOND_OCTETS
 """Subnets 192.168.10.0/24 up to 192.247.209.0/24, then again from the first."""
 
-MAX_PLANTS = 1000
-"""Each plant of the template takes 170 KB."""
+MAX_PLANTS: Final = 1000
+"""Each plant's part of the template takes as much as the minute does."""
 
 
 class Template:
@@ -126,9 +112,11 @@ class Template:
             template[offset + 1] = total & 0xFF
 
 
-def write_minutes(output: BinaryIO, packets: int, plants: int = 1) -> None:
-    """Write ``packets`` packets of the factory minute in ``plants`` plants, minute by minute."""
-    stored = MINUTE.read_bytes()
+def write_minutes(output: BinaryIO, stored: bytes, packets: int, plants: int) -> None:
+    """Write ``packets`` packets of a minute in ``plants`` plants, minute by minute.
+
+    ``stored`` is a little-endian capture of less than PERIOD seconds from BASE.
+    """
     output.write(stored[:FILE_HEADER])
     records = _records(stored)
     template = bytearray()
@@ -171,94 +159,3 @@ def _records(stored: bytes) -> list[tuple[int, int]]:
         found.append((start, end))
         start = end
     return found
-
-
-FLOOD_TARGET = bytes((192, 168, 10, 1))
-FLOOD_PORT = 502
-WRITTEN_AT_ONCE = 20_000
-"""Packets between writes: some 1.5 MB."""
-
-
-def write_syn_flood(output: BinaryIO, packets: int, seed: int = 1, rate: int = 100_000) -> None:
-    """Write ``packets`` SYNs from random sources, ``rate`` a second, to one server's port."""
-    if rate > 1_000_000:
-        raise ValueError("the capture's clock has microseconds: a million packets a second at most")
-    output.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, SNAP_LENGTH, ETHERNET))
-    frame = bytearray(
-        bytes.fromhex("020000000001 0200000000fe 0800")
-        + bytes.fromhex("4500 002c 0001 4000 4006 0000 00000000") + FLOOD_TARGET
-        + b"\0\0" + FLOOD_PORT.to_bytes(2, "big")
-        + bytes.fromhex("00000000 00000000 6002 2000 0000 0000 020405b4")
-    )  # fmt: skip
-    length = struct.pack("<II", len(frame), len(frame))
-    ip_sum = _sum(frame[14:34])
-    tcp_sum = _sum(frame[34:]) + _sum(FLOOD_TARGET) + 6 + (len(frame) - 34)
-    source = random.Random(seed)
-    interval = 1_000_000 // rate
-    pieces: list[bytes] = []
-    for number in range(packets):
-        bits = source.getrandbits(80)
-        # The first octet is 1 to 127 without 10 and 127 itself: neither multicast nor the plant's.
-        address = (bits & 0x00FFFFFF) | (11 + (bits >> 24 & 0xFF) % 116) << 24
-        port = 1024 + (bits >> 32 & 0xFFFF) % 64512
-        sequence = bits >> 48
-        words = (address >> 16) + (address & 0xFFFF)
-        frame[24:26] = _checksum(ip_sum + words)
-        frame[26:30] = address.to_bytes(4, "big")
-        frame[34:36] = port.to_bytes(2, "big")
-        frame[38:42] = sequence.to_bytes(4, "big")
-        total = tcp_sum + words + port + (sequence >> 16) + (sequence & 0xFFFF)
-        frame[50:52] = _checksum(total)
-        seconds, microseconds = divmod(number * interval, 1_000_000)
-        pieces.append(
-            (BASE + seconds).to_bytes(4, "little") + microseconds.to_bytes(4, "little")
-            + length + frame
-        )  # fmt: skip
-        if len(pieces) == WRITTEN_AT_ONCE:
-            output.write(b"".join(pieces))
-            pieces.clear()
-    output.write(b"".join(pieces))
-
-
-def _sum(octets: bytes | bytearray) -> int:
-    return sum(octets[i] << 8 | octets[i + 1] for i in range(0, len(octets), 2))
-
-
-def _checksum(total: int) -> bytes:
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    return (total ^ 0xFFFF).to_bytes(2, "big")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Command line; 0 written, 64 impossible arguments."""
-    parser = argparse.ArgumentParser(prog="python -m pcaps.scale", description=__doc__)
-    kinds = parser.add_subparsers(dest="kind", required=True)
-    minutes = kinds.add_parser("minutes", help="the factory minute, repeated")
-    minutes.add_argument("--plants", type=int, default=1, help="plants at once (default: 1)")
-    flood = kinds.add_parser("syn-flood", help="SYNs from random addresses")
-    flood.add_argument("--seed", type=int, default=1, help="of the addresses (default: 1)")
-    flood.add_argument("--rate", type=int, default=100_000, help="packets a second")
-    for kind in (minutes, flood):
-        kind.add_argument("output", type=Path, metavar="FILE")
-        kind.add_argument("--packets", type=int, default=1_000_000)
-    options = parser.parse_args(arguments)
-    if options.packets < 1:
-        print("at least one packet is needed", file=sys.stderr)
-        return 64
-    if options.kind == "minutes" and not 1 <= options.plants <= MAX_PLANTS:
-        print(f"1 to {MAX_PLANTS} plants are possible", file=sys.stderr)
-        return 64
-    if options.kind == "syn-flood" and not 1 <= options.rate <= 1_000_000:
-        print("1 to 1000000 packets a second are possible", file=sys.stderr)
-        return 64
-    with options.output.open("wb") as output:
-        if options.kind == "minutes":
-            write_minutes(output, options.packets, options.plants)
-        else:
-            write_syn_flood(output, options.packets, options.seed, options.rate)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What a command costs: processor time of its processes, time by the clock, memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+LAUNCHER: Final = Path(__file__).with_name("launcher.py")
+
+MAX_COMPLAINT: Final = 300
+"""Characters of a failed command's last line that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One run of a command."""
+
+    cpu: float = 0.0
+    """Seconds of user and system time of the process and those that it waited for."""
+    wall: float = 0.0
+    peak: int = 0
+    """Octets resident at most, in the largest of its processes."""
+    failure: str = ""
+    """Why the figures mean nothing; empty when they do."""
+
+
+@dataclass(slots=True)
+class Series:
+    """Several runs of one command."""
+
+    costs: list[Cost] = field(default_factory=list)
+
+    @property
+    def failure(self) -> str:
+        """Why there are no figures; empty when there are."""
+        if not self.costs:
+            return "not run"
+        return next((one.failure for one in self.costs if one.failure), "")
+
+    @property
+    def cpu(self) -> float:
+        """Processor time of the run that was disturbed least."""
+        return min(one.cpu for one in self.costs)
+
+    @property
+    def wall(self) -> float:
+        """Time by the clock of the run that was disturbed least."""
+        return min(one.wall for one in self.costs)
+
+    @property
+    def peak(self) -> int:
+        """The most memory of any run."""
+        return max(one.peak for one in self.costs)
+
+
+def run(command: list[str], directory: Path, seconds: float) -> Cost:
+    """Run a command in a directory for at most so many seconds."""
+    reader, writer = os.pipe()
+    complaints = directory / "complaints"
+    try:
+        with complaints.open("wb") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(LAUNCHER), str(writer), *command],
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=(writer,),
+                start_new_session=True,
+            )
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return Cost(failure=f"took more than {seconds:g} seconds")
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        os.close(writer)
+        writer = -1
+        figures = os.read(reader, 65_536)
+    finally:
+        os.close(reader)
+        if writer >= 0:
+            os.close(writer)
+    said = _last_line(complaints)
+    if not figures:
+        return Cost(failure=said or "could not be started")
+    data = json.loads(figures)
+    failure = f"exit code {data['status']}: {said}" if data["status"] else ""
+    return Cost(data["user"] + data["system"], data["wall"], data["peak"], failure)
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_bytes()[-65_536:].decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")[:MAX_COMPLAINT]
