@@ -268,10 +268,16 @@ class Cycle:
         self._clean("")
 
     def _keep(self, segment: Segment) -> None:
-        move(segment.path, self._layout.kept / segment.name)
+        kept = self._layout.kept / segment.name
+        if kept.exists():
+            # After a power cut both directories can have it, and rename(2) does nothing where
+            # two names are of one file.
+            segment.path.unlink()
+        else:
+            move(segment.path, kept)
         with contextlib.suppress(OSError):
             # Suricata was shown another time of modification, see ``resident``.
-            os.utime(self._layout.kept / segment.name)
+            os.utime(kept)
 
     def _attempt(self, segment: Segment) -> bool:
         """Count the starts that reach a segment; False if there were too many."""
@@ -323,15 +329,16 @@ class Cycle:
             generators.clock = checkpoint.clock
             self._save_state()
         chosen = self._choice()
-        again = [
-            segment
+        again = {
+            segment.name: segment
             for segment in list_segments(self._layout.kept)
             if chosen < segment.name <= checkpoint.done
-        ]
+        }
         for segment in list_segments(self._layout.incoming)[:1]:
             if segment.name == checkpoint.done and chosen < segment.name:
-                again.append(segment)
-        for segment in again:
+                again.setdefault(segment.name, segment)
+        for name in sorted(again):
+            segment = again[name]
             if self._stopping.is_set():
                 raise Stopped
             recent = segment.start < 0 or segment.start >= checkpoint.clock - SURICATA_WARM_UP

@@ -13,7 +13,7 @@ class ServiceManager:
     """The service manager, where one is listening."""
 
     def __init__(self) -> None:
-        self._notifier: Final = SystemdNotifier()
+        self._notifier: Final = SystemdNotifier() if "NOTIFY_SOCKET" in os.environ else None
         microseconds = os.environ.get("WATCHDOG_USEC", "")
         self._interval: Final = int(microseconds) / 4e6 if microseconds.isdigit() else 0.0
         self._next: float = 0.0
@@ -23,18 +23,22 @@ class ServiceManager:
         """Say, once, that the service does its work."""
         if not self._ready:
             self._ready = True
-            self._notifier.notify(f"READY=1\nSTATUS={status}")
+            self._notify(f"READY=1\nSTATUS={status}")
 
     def status(self, status: str) -> None:
         """Say in a line what the service does."""
-        self._notifier.notify(f"STATUS={status}")
+        self._notify(f"STATUS={status}")
 
     def alive(self) -> None:
         """Keep the watchdog quiet; call it as often as convenient."""
         if self._interval > 0 and time.monotonic() >= self._next:
             self._next = time.monotonic() + self._interval
-            self._notifier.notify("WATCHDOG=1")
+            self._notify("WATCHDOG=1")
 
     def stopping(self) -> None:
         """Say that the service stops."""
-        self._notifier.notify("STOPPING=1")
+        self._notify("STOPPING=1")
+
+    def _notify(self, message: str) -> None:
+        if self._notifier is not None:
+            self._notifier.notify(message)
