@@ -150,6 +150,7 @@ class Benchmark:
         self._packets = packets
         self._seconds = seconds
         self._say = say
+        self._made = 0
         self.result = Result(machine(), repeat, self._tools, dict(left_out))
 
     def run(self, names: list[str], *, per_log: bool, linear: bool) -> Result:
@@ -174,7 +175,8 @@ class Benchmark:
 
     @contextmanager
     def _workload(self, name: str, packets: int, scratch: Path) -> Iterator[Path]:
-        path = scratch / f"{name}-{packets}.pcap"
+        self._made += 1
+        path = scratch / f"{self._made}-{name}.pcap"
         self._say(f"{name}: making {packets:,} packets")
         try:
             with path.open("wb") as output:

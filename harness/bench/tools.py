@@ -81,8 +81,10 @@ def sensor_tool(command: str) -> Tool:
 
 
 def _module(words: list[str]) -> list[str]:
-    """``-m NAME`` where the sensor is run as a module of an interpreter."""
-    return words[1:3] if words[1:2] == ["-m"] else []
+    """What an interpreter runs, where the sensor is run by one."""
+    if not Path(words[0]).name.startswith("python"):
+        return []
+    return words[1:3] if words[1:2] == ["-m"] else words[1:2]
 
 
 def find_tools(wanted: tuple[str, ...]) -> tuple[list[Tool], dict[str, str]]:
