@@ -50,8 +50,15 @@ _LONGEST_WAIT: Final = 60.0
 _HEALTHY: Final = 30.0
 """Seconds that the tool must have run for the next wait to be the first one again."""
 
+_DRAIN: Final = 1.5
+"""Seconds from the order to stop until the tool is told: the kernel hands packets over in blocks,
+at the latest once a second, and the tool drops the block that is not full when it is told."""
+
 _STOP: Final = 5.0
 _STATUS: Final = 5.0
+
+_DOWN_STATES: Final = ("down", "lowerlayerdown", "notpresent")
+"""Operational states in which nothing can come (Linux' Documentation/networking/operstates)."""
 
 _TCPDUMP_DROPS: Final = re.compile(r"(\d+) packets? dropped by kernel")
 _TCPDUMP_INTERFACE_DROPS: Final = re.compile(r"(\d+) packets? dropped by interface")
@@ -82,6 +89,14 @@ def command(tool: str, settings: Capture, interface: str) -> list[str]:
     line = [tool, "-i", interface, "-q", "-P", "-s", length, "-B", str(settings.buffer >> 20)]
     line += ["-w", "-"]
     return [*line, "-f", settings.filter] if settings.filter else line
+
+
+def interface_state(name: str) -> str:
+    """The operational state of an interface (RFC 2863, as Linux spells it), empty if unknown."""
+    try:
+        return Path("/sys/class/net", name, "operstate").read_text("ascii").strip()
+    except OSError:
+        return ""
 
 
 @dataclass
@@ -217,6 +232,8 @@ class CaptureProcess:
         self._drops_before: tuple[int, int] = (0, 0)
         """Kernel's and interface's drops in the tool's earlier runs."""
         self._warned_drops: int = 0
+        self._next_look: float = 0.0
+        self._is_down: bool = False
 
     def run(self) -> int:
         """Capture until told to stop, or until the stream ends."""
@@ -304,6 +321,7 @@ class CaptureProcess:
         selector.register(run.messages, selectors.EVENT_READ)
         open_pipes = 2
         next_ask = 0.0
+        drain_by = 0.0
         stop_by = 0.0
         while open_pipes > 0:
             ready = selector.select(_POLL)
@@ -325,7 +343,6 @@ class CaptureProcess:
                         messages.error("capture.stream_damaged", reason=str(error))
                         return
                     self._status.state = "capturing"
-                    self._status.problem = ""
                 elif not run.listen():
                     selector.unregister(run.messages)
                     open_pipes -= 1
@@ -336,17 +353,36 @@ class CaptureProcess:
             if quiet and not self._stopping.is_set():
                 self._pass_time(time.time_ns() // 1000)
             self._tell_drops(run)
+            self._look_at_interface()
             if self._status.state == "capturing":
                 self._manager.ready(f"capturing at {self._interface}")
             self._manager.alive()
             self._report()
             if self._stopping.is_set():
-                if stop_by == 0.0:
+                if drain_by == 0.0:
+                    drain_by = now + _DRAIN
+                elif stop_by == 0.0 and now >= drain_by:
                     stop_by = now + _STOP
                     run.stop()
-                elif now > stop_by:
+                elif 0.0 < stop_by < now:
                     return
         selector.close()
+
+    def _look_at_interface(self) -> None:
+        """Tell an interface that is down from one where nothing happens."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + _ASK
+        state = interface_state(self._interface)
+        down = state in _DOWN_STATES
+        if down and not self._is_down:
+            messages.error("capture.interface_down", interface=self._interface, state=state)
+        elif self._is_down and not down:
+            messages.info("capture.interface_up", interface=self._interface)
+        self._is_down = down
+        if self._status.state == "capturing":
+            self._status.problem = f"the interface is {state}" if self._is_down else ""
 
     def _pass_time(self, now: int) -> None:
         # What is under way is from before now, by at most the grace.

@@ -135,7 +135,7 @@ def _judge(config: Config, status: Status) -> None:
     problems = status.problems
     if not status.capture_running:
         problems.append("capture does not run")
-    elif status.capture.get("state") == "waiting":
+    elif status.capture.get("problem"):
         problems.append(f"nothing is captured: {status.capture.get('problem', '')}")
     for key, words in (
         ("dropped_by_kernel", "dropped by the kernel"),

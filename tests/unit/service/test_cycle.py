@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from spool import (  # noqa: E402
+from spool import (
     BUILT,
     Disk,
     Killed,
@@ -27,9 +27,9 @@ from spool import (  # noqa: E402
     work,
 )
 
-from osect_sensor.generators.replay import Replay  # noqa: E402
-from osect_sensor.service import cycle, window  # noqa: E402
-from osect_sensor.service.segments import segment_name  # noqa: E402
+from osect_sensor.generators.replay import Replay
+from osect_sensor.service import cycle, window
+from osect_sensor.service.segments import segment_name
 
 FACTORY = BUILT / "factory_minute.pcap"
 NOON = 1_700_000_040

@@ -1,0 +1,232 @@
+"""A mirror port of two network namespaces: what tcpreplay sends arrives as the rows of a replay."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from sensor import BUILT, Sensor, members, wait_for
+
+FACTORY = BUILT / "factory_minute.pcap"
+
+TIMES = ("ts", "duration", "rtt", "ts_end", "start-time", "end-time", "uid", "tunnel_parents")
+"""Columns that depend on when the packets came."""
+
+TIMED_OUT = ("yaf_flow.log",)
+
+
+def missing() -> str:
+    if os.geteuid() != 0:
+        return "needs root, for network namespaces"
+    for program in ("ip", "tcpdump", "tcpreplay"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    probe = subprocess.run(
+        ["ip", "netns", "add", "osect-probe"], capture_output=True, text=True, check=False
+    )
+    if probe.returncode != 0:
+        return f"no network namespaces here: {probe.stderr.strip()}"
+    subprocess.run(["ip", "netns", "del", "osect-probe"], check=True)
+    return ""
+
+
+REASON = missing()
+pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
+
+
+class MirrorPort:
+    """Two namespaces and the wire between them."""
+
+    def __init__(self, name: str) -> None:
+        self.plant = f"{name}-plant"
+        self.sensor = f"{name}-sensor"
+
+    def ip(self, *words: str) -> None:
+        subprocess.run(["ip", *words], check=True, capture_output=True)
+
+    def up(self) -> None:
+        for space in (self.plant, self.sensor):
+            self.ip("netns", "add", space)
+        self.ip(
+            "link", "add", "mirror", "mtu", "9000", "netns", self.plant,
+            "type", "veth", "peer", "name", "eth1", "mtu", "9000", "netns", self.sensor,
+        )  # fmt: skip
+        for space, link in ((self.plant, "mirror"), (self.sensor, "eth1")):
+            # Nothing but the capture: no neighbor discovery of the kernel's own.
+            self.ip("netns", "exec", space, "sysctl", "-qw", f"net.ipv6.conf.{link}.disable_ipv6=1")
+            self.ip("-n", space, "link", "set", link, "up")
+
+    def down(self) -> None:
+        for space in (self.plant, self.sensor):
+            subprocess.run(["ip", "netns", "del", space], check=False, capture_output=True)
+
+    def send(self, capture: Path, *options: str) -> None:
+        subprocess.run(
+            ["ip", "netns", "exec", self.plant, "tcpreplay", "-q", "-i", "mirror", *options,
+             str(capture)],
+            check=True,
+            capture_output=True,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def port() -> Iterator[MirrorPort]:
+    made = MirrorPort(f"osect{os.getpid()}")
+    made.down()
+    made.up()
+    yield made
+    made.down()
+
+
+def columns(logs: dict[str, str], name: str) -> list[tuple[str, ...]]:
+    left: list[int] = []
+    found: list[tuple[str, ...]] = []
+    for line in logs[name].splitlines():
+        if line.startswith(("#fields\t", "#ts\t")):
+            names = line.removeprefix("#fields\t").removeprefix("#").split("\t")
+            left = [at for at, column in enumerate(names) if column not in TIMES]
+        elif line and not line.startswith("#"):
+            values = line.split("\t")
+            found.append(tuple(values[at] for at in left) if left else tuple(values[1:]))
+    return sorted(found)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+
+
+def capture_status(sensor: Sensor) -> dict[str, object]:
+    data = json.loads((sensor.root / "run" / "capture.json").read_text())
+    assert isinstance(data, dict)
+    return data
+
+
+def captured(sensor: Sensor, packets: int) -> bool:
+    stream = sensor.root / "run" / "capture.json"
+    return stream.exists() and capture_status(sensor)["packets"] == packets
+
+
+def listening(sensor: Sensor) -> bool:
+    path = sensor.root / "run" / "capture.json"
+    return path.exists() and capture_status(sensor)["state"] == "capturing"
+
+
+def test_rows_of_a_capture_over_the_wire_are_those_of_its_replay(
+    tmp_path: Path, port: MirrorPort
+) -> None:
+    """Sent faster than recorded, so the window is one and connections end by nothing but FIN."""
+    # One window that holds all: a period long enough that the minute does not end in between.
+    sensor = Sensor(
+        tmp_path / "sensor",
+        ("ip", "netns", "exec", port.sensor),
+        sensor__period=3600,
+        sensor__report_interval=0,
+        capture__interface="eth1",
+    )
+    capture = sensor.start("capture")
+    assert wait_for(lambda: listening(sensor)), sensor.log.read_text()
+    port.send(FACTORY, "--topspeed")
+    assert wait_for(lambda: captured(sensor, 1877), 30), capture_status(sensor)
+    stop(capture)
+    assert capture_status(sensor)["dropped_by_kernel"] == 0
+    (segment,) = sensor.incoming.iterdir()
+    copy = tmp_path / "copy.pcap"
+    shutil.copy(segment, copy)
+    sensor.call("run", "--until-idle")
+    (live,) = [members(data) for data in sensor.archives().values()]
+    replayed = tmp_path / "replayed"
+    line = [sys.executable, "-m", "osect_sensor", "replay", str(copy), "-o", str(replayed)]
+    line += ["--window", "3600", "--report-interval", "0"]
+    line += ["--fingerprints", str(sensor.root / "none.fp")]
+    subprocess.run(line, check=True, capture_output=True)
+    (directory,) = replayed.iterdir()
+    recorded = {path.name: path.read_text() for path in directory.iterdir()}
+    original = tmp_path / "original"
+    line = [sys.executable, "-m", "osect_sensor", "replay", str(FACTORY), "-o", str(original)]
+    line += ["--fingerprints", str(sensor.root / "none.fp")]
+    subprocess.run(line, check=True, capture_output=True)
+    of_capture = {path.name: path.read_text() for path in original.iterdir()}
+    for name in recorded:
+        if name in ("eve.json", "conn.log", *TIMED_OUT):
+            # A sensor goes on where a replay ends all connections.
+            continue
+        assert columns(live, name) == columns(recorded, name), name
+        assert columns(live, name) == columns(of_capture, name), name
+    # What has ended is reported in the same words.
+    assert set(columns(live, "conn.log")) <= set(columns(recorded, "conn.log"))
+    assert columns(recorded, "conn.log") == columns(of_capture, "conn.log")
+
+
+def test_every_period_has_a_window_also_when_nothing_comes(
+    tmp_path: Path, port: MirrorPort
+) -> None:
+    sensor = Sensor(
+        tmp_path / "sensor", ("ip", "netns", "exec", port.sensor), capture__interface="eth1"
+    )
+    capture = sensor.start("capture")
+    run = sensor.start("run")
+    assert wait_for(lambda: listening(sensor)), sensor.log.read_text()
+    port.send(FACTORY, "--pps=1000")
+    assert wait_for(lambda: len(sensor.archives()) >= 7, 30), sensor.log.read_text()
+    stop(capture)
+    assert wait_for(lambda: not list(sensor.incoming.glob("*.pcap")))
+    stop(run)
+    starts = [
+        time.mktime(time.strptime(name[9:28], "%Y-%m-%d-%H:%M:%S")) for name in sensor.archives()
+    ]
+    assert starts == [starts[0] + number for number in range(len(starts))]
+    packets = json.loads((sensor.root / "run" / "cycle.json").read_text())["packets"]
+    assert packets == 1877
+
+
+def test_capture_comes_back_when_the_interface_does(tmp_path: Path, port: MirrorPort) -> None:
+    sensor = Sensor(
+        tmp_path / "sensor", ("ip", "netns", "exec", port.sensor), capture__interface="eth1"
+    )
+    capture = sensor.start("capture")
+    assert wait_for(lambda: listening(sensor)), sensor.log.read_text()
+    port.send(FACTORY, "--topspeed", "--limit=100")
+    assert wait_for(lambda: captured(sensor, 100), 30), capture_status(sensor)
+    port.ip("-n", port.sensor, "link", "set", "eth1", "down")
+    assert wait_for(lambda: sensor.said("capture.interface_down") == 1), sensor.log.read_text()
+    quiet = len(list(sensor.incoming.glob("*.pcap")))
+    # The minutes go on while nothing is captured.
+    assert wait_for(lambda: len(list(sensor.incoming.glob("*.pcap"))) > quiet + 1)
+    port.ip("-n", port.sensor, "link", "set", "eth1", "up")
+    assert wait_for(lambda: sensor.said("capture.interface_up") == 1), sensor.log.read_text()
+    port.send(FACTORY, "--topspeed", "--limit=100")
+    assert wait_for(lambda: captured(sensor, 200), 30), capture_status(sensor)
+    stop(capture)
+
+
+def test_capture_comes_back_when_its_tool_is_killed(tmp_path: Path, port: MirrorPort) -> None:
+    sensor = Sensor(
+        tmp_path / "sensor", ("ip", "netns", "exec", port.sensor), capture__interface="eth1"
+    )
+    capture = sensor.start("capture")
+    assert wait_for(lambda: listening(sensor)), sensor.log.read_text()
+    children = Path(f"/proc/{capture.pid}/task/{capture.pid}/children").read_text().split()
+    (tool,) = [child for child in children if b"tcpdump" in command_line(child)]
+    os.kill(int(tool), signal.SIGKILL)
+    assert wait_for(lambda: sensor.said("capture.tool_ended") == 1), sensor.log.read_text()
+    assert wait_for(lambda: sensor.said("capture.started") == 2), sensor.log.read_text()
+    assert wait_for(lambda: listening(sensor)), sensor.log.read_text()
+    time.sleep(1)
+    port.send(FACTORY, "--topspeed", "--limit=100")
+    assert wait_for(lambda: captured(sensor, 100), 30), capture_status(sensor)
+    stop(capture)
+
+
+def command_line(process: str) -> bytes:
+    return Path(f"/proc/{process}/cmdline").read_bytes()
