@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import requests
 import urllib3.exceptions
 
 from osect_sensor import __version__
-from osect_sensor.service.transport import TlsAdapter, explain
+from osect_sensor.service.transport import TlsAdapter, client_context, explain
 
 _CHUNK: Final = 64 * 1024
 
@@ -88,7 +87,7 @@ class Downloader:
         received = 0
         try:
             with (
-                self._session() as session,
+                self._session(url) as session,
                 session.get(url, stream=True, timeout=self._timeout) as response,
             ):
                 if response.status_code == 404:
@@ -106,15 +105,19 @@ class Downloader:
                     raise DownloadError(f"cut off after {received} of {announced} octets")
         except requests.exceptions.InvalidSchema as error:
             raise DownloadError("redirected to something other than https") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+            ValueError,
+        ) as error:
             raise DownloadError(explain(error).reason) from error
 
-    def _session(self) -> requests.Session:
+    def _session(self, url: str) -> requests.Session:
         try:
-            context = ssl.create_default_context(cafile=self._ca or None)
+            context = client_context(urlsplit(url).netloc.rpartition("@")[2], self._ca)
         except OSError as error:
             raise DownloadError(f"{self._ca}: {error.strerror or error}") from error
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
         session = requests.Session()
         session.trust_env = False
         session.headers["User-Agent"] = f"osect-sensor/{__version__}"

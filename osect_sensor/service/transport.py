@@ -8,6 +8,7 @@ import enum
 import math
 import re
 import secrets
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -81,18 +83,58 @@ def _no_password() -> str:
     raise ValueError("the private key is encrypted")
 
 
+class _HostContext(ssl.SSLContext):
+    """A context for one host; whoever forgets to say which gets no other."""
+
+    host: str = ""
+
+    def wrap_socket(
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        """Begin TLS; urllib3 1.26 does not name hosts that are addresses."""
+        return super().wrap_socket(
+            sock,
+            server_side,
+            do_handshake_on_connect,
+            suppress_ragged_eofs,
+            server_hostname or self.host,
+            session,
+        )
+
+
+def client_context(host: str, ca: str) -> ssl.SSLContext:
+    """TLS 1.2 or newer; the server verified by name, and by the authorities in the PEM file ``ca``
+    or else the system's.
+
+    ``host`` may have a port. An ``OSError`` says that ``ca`` cannot be used.
+    """
+    context = _HostContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.host = urlsplit(f"//{host}").hostname or ""
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca:
+        context.load_verify_locations(ca)
+    else:
+        context.load_default_certs()
+    return context
+
+
 def tls_context(upload: Upload) -> ssl.SSLContext:
-    """TLS 1.2 or newer, the cloud verified by name and authority, with the client's certificate."""
+    """What the cloud is talked to with: ``client_context`` with the client's certificate."""
     client = Path(upload.client_pem)
     check_key_file(client)
     try:
-        context = ssl.create_default_context(cafile=upload.ca or None)
+        context = client_context(upload.host, upload.ca)
     except OSError as error:
         raise OsectError(
             f"the authorities in {upload.ca} cannot be used: {error.strerror or error}",
             "[upload] ca names a PEM file with certificates",
         ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
         context.load_cert_chain(client, password=_no_password)
     except (OSError, ValueError) as error:
