@@ -240,7 +240,7 @@ def _table(header: tuple[str, ...], rows: list[list[str]]) -> Iterator[str]:
 
 WIDTH: Final = 860
 LEFT: Final = 110
-RIGHT: Final = 30
+RIGHT: Final = 45
 TOP: Final = 40
 ROW: Final = 34
 MARKS: Final = ("circle", "square", "diamond", "triangle", "cross", "bar", "ring")
