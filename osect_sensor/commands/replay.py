@@ -128,6 +128,14 @@ def summary_text(summary: Summary) -> str:
     metavar="FILE",
     help="p0f database; default: that of the distribution's package p0f.",
 )
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    metavar="N",
+    help="Processes that share the traffic; the rows are the same, in another order.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def replay(
     captures: tuple[str, ...],
@@ -137,6 +145,7 @@ def replay(
     logs: str | None,
     rules: Path | None,
     fingerprints: Path | None,
+    jobs: int,
     as_json: bool,
 ) -> int:
     """Write the logs of captures, which count as one sequence of packets.
@@ -162,6 +171,7 @@ def replay(
         rules=rules,
         fingerprints=fingerprints,
         progress=progress,
+        jobs=jobs,
     )
     try:
         summary = run.run()

@@ -8,7 +8,8 @@ from osect_sensor.wire.octets import u32
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _MASK: Final = (1 << 60) - 1
-_GROUP: Final = 62 * 62 * 62
+_BASE: Final = 62 * 62
+_PAIRS: Final = [first + second for first in _DIGITS for second in _DIGITS]
 
 
 @final
@@ -20,16 +21,11 @@ class UidSource:
     without remembering any; another sensor, with another seed, arrives at others.
     """
 
-    __slots__ = ("_groups", "_high", "_low")
+    __slots__ = ("_high", "_low")
 
     def __init__(self, seed: int) -> None:
         self._high: int = (seed >> 60) & _MASK
         self._low: int = seed & _MASK
-        self._groups: list[str] = []
-        for first in _DIGITS:
-            for second in _DIGITS:
-                for third in _DIGITS:
-                    self._groups.append(first + second + third)
 
     def uid(
         self,
@@ -62,17 +58,13 @@ class UidSource:
                 if len(half) == 8:
                     high = _mix(high ^ u32(half, 0) << 28 ^ u32(half, 4))
                     low = _mix(low ^ high)
-        groups = self._groups
-        text = "C" + groups[high % _GROUP]
-        high //= _GROUP
-        text += groups[high % _GROUP]
-        high //= _GROUP
-        text += groups[high % _GROUP]
-        text += groups[low % _GROUP]
-        low //= _GROUP
-        text += groups[low % _GROUP]
-        low //= _GROUP
-        return text + _DIGITS[low % 62] + _DIGITS[low // 62 % 62]
+        return (
+            f"C{_PAIRS[high % _BASE]}{_PAIRS[high // _BASE % _BASE]}"
+            f"{_PAIRS[high // _BASE**2 % _BASE]}{_PAIRS[high // _BASE**3 % _BASE]}"
+            f"{_PAIRS[low % _BASE]}{_PAIRS[low // _BASE % _BASE]}"
+            f"{_PAIRS[low // _BASE**2 % _BASE]}{_PAIRS[low // _BASE**3 % _BASE]}"
+            f"{_DIGITS[low // _BASE**4 % 62]}"
+        )
 
 
 def _mix(value: int) -> int:

@@ -33,9 +33,10 @@ from osect_sensor.wire.decode import (
     LINKTYPE_IEEE802_11,
     LINKTYPE_RAW,
     OTHER,
+    UNDECODABLE,
     Decoder,
 )
-from osect_sensor.wire.octets import u16
+from osect_sensor.wire.octets import u16, u32
 from osect_sensor.wire.packet import ICMP, ICMPV6, TCP, UDP, Encapsulation, Packet
 from osect_sensor.wire.reader import CaptureReader
 
@@ -101,6 +102,8 @@ class NativeGenerator:
         "_other_ip",
         "_packets",
         "_pending",
+        "_share",
+        "_shares",
         "_sink",
         "_table",
         "_uids",
@@ -125,8 +128,33 @@ class NativeGenerator:
         """One a level of encapsulation: an inner packet must not overwrite the outer one."""
         self._ip_tunnels: dict[bytes, Encapsulation] = {}
         self._pending: bool = False
+        self._share: int = 0
+        self._shares: int = 1
         self.packets: int = 0
-        """Packets processed so far."""
+        """Packets seen so far."""
+
+    def take_share(self, share: int, shares: int) -> None:
+        """Process only part of the traffic; others, given the same packets, process the rest.
+
+        A pair of stations belongs to one share as a whole, with its fragments and tunnels. What
+        keeps state beyond a pair is one share's: fingerprints the last one's, the rest share 0's.
+        Call it before the first packet.
+        """
+        self._share = share
+        self._shares = shares
+
+    def _mine(self, packet: Packet) -> bool:
+        """Whether an IP packet's pair of addresses is of this share."""
+        data = packet.data
+        position = packet.network
+        if packet.captured_end - position >= 40 and data[position] >> 4 == 6:
+            mixed = u32(data, position + 20) ^ u32(data, position + 36)
+        elif packet.captured_end - position >= 20:
+            mixed = u32(data, position + 12) ^ u32(data, position + 16)
+        else:
+            mixed = 0
+        # Neighbouring addresses differ in their last bits only: multiply them up, take the top.
+        return (mixed * 0x9E3779B1 & 0xFFFFFFFF) * self._shares >> 32 == self._share
 
     def read(self, reader: CaptureReader, until: int) -> bool:
         """Process records of ``reader`` up to the first at or after ``until`` (microseconds).
@@ -167,23 +195,42 @@ class NativeGenerator:
         packet.captured_end = start + captured
         packet.encapsulation = None
         # p0f decodes frames on its own, also those of link types that nothing else follows.
-        self._fingerprinter.frame(timestamp, link_type, data, start, start + captured)
+        shares = self._shares
+        if shares == 1 or self._share == shares - 1:
+            self._fingerprinter.frame(timestamp, link_type, data, start, start + captured)
         if timestamp >= END_OF_TIME:
-            self._decoder.drop("time stamp after January 2038")
+            if self._share == 0:
+                self._decoder.drop("time stamp after January 2038")
             return
         # The clock never goes back, whatever order the packets are in.
         if timestamp > self._context.now:
             self._context.now = timestamp
         self._table.advance(timestamp)
-        kind = self._decoder.link(packet, link_type)
+        if shares == 1:
+            kind = self._decoder.link(packet, link_type)
+            if kind == IP:
+                self._outermost(packet, start)
+        else:
+            kind = self._link_of_share(packet, link_type, start)
         if kind == IP:
-            self._outermost(packet, start)
             self._ip(packet, start + wire_length, wire_length - captured, 0)
         elif kind == ARP:
             arp_frame(packet, self._sink)
         elif kind == OTHER and packet.ethertype == ETHERTYPE_CCLINK_IE:
             self._field_control.frame(packet)
         self._table.packet_done(timestamp)
+
+    def _link_of_share(self, packet: Packet, link_type: int, frame: int) -> int:
+        """What the link layer carries, ``UNDECODABLE`` if that is for another share."""
+        first = self._share == 0
+        self._decoder.counting = first
+        kind = self._decoder.link(packet, link_type)
+        self._decoder.counting = True
+        if kind != IP:
+            return kind if first else UNDECODABLE
+        if first:
+            self._outermost(packet, frame)
+        return IP if self._mine(packet) else UNDECODABLE
 
     def _outermost(self, packet: Packet, frame: int) -> None:
         """Give packets of other protocols to yaf_flow.log, as they are on the wire."""

@@ -17,6 +17,7 @@ from typing import IO, BinaryIO, Final, cast
 from osect_sensor import __version__
 from osect_sensor.errors import OsectError
 from osect_sensor.generators.native import NativeGenerator
+from osect_sensor.generators.sharing import Helpers, append_rows
 from osect_sensor.generators.suricata import (
     EVE_FILE,
     SuricataRun,
@@ -272,12 +273,18 @@ class Replay:
         rules: Path | None = None,
         fingerprints: Path | None = None,
         progress: Progress | None = None,
+        jobs: int = 1,
+        share: int = 0,
     ) -> None:
         """``window`` and ``report_interval`` in seconds; a window of 0 is the whole replay.
 
         A negative ``report_interval`` is the length of the window. Without ``fingerprints`` the
-        distribution's p0f database is used.
+        distribution's p0f database is used. ``jobs`` processes share the traffic; this run is
+        number ``share`` of them, of which 0 starts the others and puts the rows together.
         """
+        self._jobs: Final = jobs
+        self._share: Final = share
+        self._helpers: Final[Helpers[Summary]] = Helpers()
         self._captures: Final = captures
         self._selection: Final = _log_names(selection)
         self._window: Final = window * MICROSECONDS
@@ -305,6 +312,11 @@ class Replay:
     def run(self) -> Summary:
         """Write the logs; whatever goes wrong, nothing half-written stays behind."""
         check_captures(self._captures)
+        if self._jobs > 1 and not all(os.path.isfile(name) for name in self._captures):
+            raise OsectError(
+                "several jobs need captures that can be read several times",
+                "use one job for standard input and pipes",
+            )
         if self._rules is not None:
             _open_file(str(self._rules)).close()
         self._read_fingerprints()
@@ -314,10 +326,13 @@ class Replay:
         try:
             if self._window > 0:
                 self._output.logs.mkdir()
-            self._start_suricata()
             begun = time.monotonic()
+            if self._share == 0:
+                self._start_helpers()
+            self._start_suricata()
             self._read_captures()
             self._finish_windows()
+            self._gather()
             self._summary.seconds = round(time.monotonic() - begun, 6)
             self._finish_suricata()
             self._output.commit()
@@ -327,6 +342,7 @@ class Replay:
             ) from error
         finally:
             gc.set_threshold(*thresholds)
+            self._helpers.stop()
             if self._suricata is not None:
                 self._suricata.stop()
             self._sink.abandon_window()
@@ -334,6 +350,50 @@ class Replay:
         summary = self._summary
         summary.packets_per_second = round(summary.packets / max(summary.seconds, 1e-6))
         return summary
+
+    def _start_helpers(self) -> None:
+        """Have other processes take their shares of the traffic."""
+        selection = [name for name in self._selection if name != EVE]
+        for share in range(1, self._jobs):
+            helper = Replay(
+                self._captures,
+                self._part(share),
+                selection,
+                self._window // MICROSECONDS,
+                self._report_interval // MICROSECONDS,
+                fingerprints=self._fingerprint_file,
+                jobs=self._jobs,
+                share=share,
+            )
+            self._helpers.start(helper.run)
+
+    def _part(self, share: int) -> Path:
+        """Where the logs of a share are written."""
+        return self._output.scratch / f"share-{share}"
+
+    def _gather(self) -> None:
+        """Put the rows of all shares together."""
+        summary = self._summary
+        directories = [window_name(start) for start in self._window_starts]
+        if self._window == 0:
+            directories = [""]
+        logs = [log for log in OSECT_2023.logs if log.name in self._selection]
+        for share, part in enumerate(self._helpers.outcomes(), 1):
+            for directory in directories:
+                for log in logs:
+                    append_rows(
+                        log,
+                        self._output.logs / directory / log.file_name,
+                        self._part(share) / directory / log.file_name,
+                    )
+            for name, rows in part.rows.items():
+                summary.rows[name] += rows
+            for counts, more in (
+                (summary.undecodable, part.undecodable),
+                (summary.limits, part.limits),
+            ):
+                for name, count in more.items():
+                    counts[name] = counts.get(name, 0) + count
 
     def _read_fingerprints(self) -> None:
         """Read the p0f database, of which only the distribution's own may be missing."""
@@ -401,6 +461,7 @@ class Replay:
         self._generator = NativeGenerator(
             self._sink, self._report_interval, timestamp, self._fingerprints
         )
+        self._generator.take_share(self._share, self._jobs)
         if self._window > 0:
             self._open_window(timestamp // self._window * self._window)
         else:

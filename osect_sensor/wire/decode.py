@@ -106,10 +106,12 @@ def supports(link_type: int) -> bool:
 class Decoder:
     """Fills ``Packet`` objects; keeps the fragments of datagrams that are not complete yet."""
 
-    __slots__ = ("fragments", "reasons", "undecodable")
+    __slots__ = ("counting", "fragments", "reasons", "undecodable")
 
     def __init__(self) -> None:
         self.fragments: FragmentTable = FragmentTable()
+        self.counting: bool = True
+        """Whether dropped frames are counted (not where somebody else counts them)."""
         self.undecodable: int = 0
         """Frames dropped so far."""
         self.reasons: dict[str, int] = {}
@@ -117,6 +119,8 @@ class Decoder:
 
     def drop(self, reason: str) -> int:
         """Count a dropped frame; returns ``UNDECODABLE``."""
+        if not self.counting:
+            return UNDECODABLE
         self.undecodable += 1
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
         return UNDECODABLE
