@@ -41,7 +41,7 @@ _PIPE: Final = 1024 * 1024
 _F_SETPIPE_SZ: Final = 1031
 _POLL: Final = 0.25
 _ASK: Final = 1.0
-"""Seconds between requests to the tool to hand over what it holds, and to tell its drops."""
+"""Seconds between requests to the tool to tell its drops."""
 
 _FIRST_WAIT: Final = 1.0
 _LONGEST_WAIT: Final = 60.0
@@ -83,8 +83,10 @@ def command(tool: str, settings: Capture, interface: str) -> list[str]:
     """The command line of the capturing program; it writes a classic capture to its output."""
     length = str(settings.snapshot_length)
     if Path(tool).name == "tcpdump":
-        line = [tool, "-i", interface, "-n", "-s", length, "-B", str(settings.buffer >> 10)]
-        line += ["-w", "-"]
+        # -U: each packet is handed over at once. SIGUSR2 would do so for all that is held, but
+        # its handler writes from within (4.99): under load that damages the stream.
+        line = [tool, "-i", interface, "-n", "-U", "-s", length]
+        line += ["-B", str(settings.buffer >> 10), "-w", "-"]
         return [*line, settings.filter] if settings.filter else line
     line = [tool, "-i", interface, "-q", "-P", "-s", length, "-B", str(settings.buffer >> 20)]
     line += ["-w", "-"]
@@ -134,7 +136,7 @@ class _Tool:
         self.complaint: str = ""
         self._program: Final = line[0]
         self._listens: bool = False
-        """Whether it is known to understand requests: before, the signals would end it."""
+        """Whether it is known to understand requests: before, the signal would end it."""
         self._rest: bytes = b""
         environment = dict(os.environ, LC_ALL="C", TZ="UTC")
         self.process: Final = subprocess.Popen(
@@ -154,9 +156,8 @@ class _Tool:
         os.set_blocking(self.messages.fileno(), False)
 
     def ask(self) -> None:
-        """Have what it holds handed over, and its drops told (tcpdump(8): SIGUSR2, SIGUSR1)."""
+        """Have its drops told (tcpdump(8): SIGUSR1)."""
         if self._listens and self.process.poll() is None:
-            self.process.send_signal(signal.SIGUSR2)
             self.process.send_signal(signal.SIGUSR1)
 
     def listen(self) -> bool:

@@ -87,7 +87,7 @@ def test_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("program", "expected"),
     [
-        ("/usr/bin/tcpdump", "-i eth1 -n -s 128 -B 2048 -w - not port 22"),
+        ("/usr/bin/tcpdump", "-i eth1 -n -U -s 128 -B 2048 -w - not port 22"),
         ("/usr/bin/dumpcap", "-i eth1 -q -P -s 128 -B 2 -w - -f not port 22"),
     ],
 )
