@@ -5,9 +5,13 @@ across units cost forty times as much.
 """
 
 import os
+import sys
 from pathlib import Path
 
 from setuptools import setup
+
+BUILDING = frozenset({"bdist_wheel", "build", "build_ext", "editable_wheel", "install"})
+"""Commands of setuptools that build extension modules."""
 
 ROOMS = ["wire", "flows", "protocols", "fingerprint", "logs"]
 
@@ -26,8 +30,8 @@ def compiled_modules() -> list[str]:
 
 
 def extensions() -> list[object]:
-    """The extension modules to build: none unless asked."""
-    if os.environ.get("OSECT_COMPILE") != "1":
+    """The extension modules: none unless asked, and only for commands that build."""
+    if os.environ.get("OSECT_COMPILE") != "1" or BUILDING.isdisjoint(sys.argv):
         return []
     from mypyc.build import mypycify
 
