@@ -590,27 +590,13 @@ class TcpTracker:
         acked = endpoint.relative_ack()
         begin = seq
         if begin < acked:
+            if end <= acked:
+                return
             begin = acked
         if begin < endpoint.trim_seq:
             begin = endpoint.trim_seq
-        if end <= begin:
-            return
-        if end > endpoint.stored_end:
-            endpoint.stored_end = end
-        next_seq = endpoint.next_seq
-        if begin <= next_seq:
-            if end <= next_seq:
-                return
-            if endpoint.pending is None:
-                self._deliver(connection, endpoint, end - next_seq, data, start + next_seq - seq)
-            else:
-                self._insert(connection, endpoint, next_seq, end, data, start + next_seq - seq)
-                self._deliver_pending(connection, endpoint)
-            if endpoint.no_data_acked() and endpoint.size(peer.state) > MAX_INITIAL_WINDOW:
-                # The other direction is not captured: nothing will ever be acknowledged.
-                self._trim(connection, endpoint, peer, endpoint.next_seq)
-        else:
-            self._insert(connection, endpoint, begin, end, data, start + begin - seq)
+        if end > begin:
+            self._keep(connection, endpoint, peer, begin, end, data, start + begin - seq)
         pending = endpoint.pending
         if pending is not None:
             above = pending[len(pending) - 1][1] - endpoint.next_seq
@@ -623,6 +609,35 @@ class TcpTracker:
                 self._give_up(endpoint)
         elif endpoint.next_seq - endpoint.trim_seq > MAX_UNACKED:
             self._give_up(endpoint)
+
+    def _keep(
+        self,
+        connection: FlowConnection,
+        endpoint: TcpEndpoint,
+        peer: TcpEndpoint,
+        begin: int,
+        end: int,
+        data: bytes,
+        start: int,
+    ) -> None:
+        """Deliver or hold the octets ``begin`` to ``end`` of a stream, at ``data[start:]``."""
+        if end > endpoint.stored_end:
+            endpoint.stored_end = end
+        next_seq = endpoint.next_seq
+        if begin > next_seq:
+            self._insert(connection, endpoint, begin, end, data, start)
+            return
+        if end <= next_seq:
+            return
+        start += next_seq - begin
+        if endpoint.pending is None:
+            self._deliver(connection, endpoint, end - next_seq, data, start)
+        else:
+            self._insert(connection, endpoint, next_seq, end, data, start)
+            self._deliver_pending(connection, endpoint)
+        if endpoint.no_data_acked() and endpoint.size(peer.state) > MAX_INITIAL_WINDOW:
+            # The other direction is not captured: nothing will ever be acknowledged.
+            self._trim(connection, endpoint, peer, endpoint.next_seq)
 
     def _held(self, endpoint: TcpEndpoint) -> int:
         """Octets that came and were not acknowledged; holes between them do not count."""
