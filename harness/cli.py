@@ -16,7 +16,7 @@ from typing import Any
 import click
 from osect_harness import check, cluster, conformance, html, output, replaying
 from osect_harness.adapters import Profile, golden_profile
-from osect_harness.bench.command import bench, workload
+from osect_harness.bench.command import bench, bench_live, workload
 from osect_harness.compare import Options
 from osect_harness.contract import LOG_NAMES
 from osect_harness.errors import FAILED, OK, USAGE, UsageError
@@ -373,6 +373,7 @@ def cloud_command(
 
 
 cli.add_command(bench)
+cli.add_command(bench_live)
 cli.add_command(workload)
 
 

@@ -1,4 +1,4 @@
-"""``osect-harness bench`` and ``osect-harness workload``."""
+"""``osect-harness bench``, ``bench-live`` and ``workload``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 import click
-from osect_harness.bench.benchmark import Benchmark
+from osect_harness.bench import live
+from osect_harness.bench.benchmark import Benchmark, machine
 from osect_harness.bench.report import as_json, lines, write_page
 from osect_harness.bench.tools import COMMANDS, DEFAULT_SENSOR, find_tools, sensor_tool
 from osect_harness.bench.workloads import (
@@ -141,3 +142,74 @@ def workload(
             write_workload(output, name, packets, sources)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}; name another file") from error
+
+
+_ENDED = {
+    "loss": "faster loses packets",
+    "sender": "the sender cannot send faster",
+    "range": "faster was not tried",
+}
+
+
+@click.command("bench-live")
+@click.option("--sensor", metavar="COMMAND", default=live.DEFAULT_SENSOR, show_default=True,
+              help="The command that captures; braces stand for what it is given.")  # fmt: skip
+@click.option("--workload", "name", type=click.Choice(list(DESCRIPTIONS)), default="factory",
+              show_default=True, help="What is sent.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=10, show_default=True,
+              help="How long each rate is sent.")  # fmt: skip
+@click.option("--first", type=click.IntRange(min=1), default=live.FIRST_RATE, show_default=True,
+              help="Packets a second to begin with.")  # fmt: skip
+@_minute
+@_captures
+@click.option("--json", "print_json", is_flag=True, help="Print JSON instead of text.")
+def bench_live(
+    sensor: str,
+    name: str,
+    seconds: float,
+    first: int,
+    minute: Path | None,
+    captures: Path | None,
+    print_json: bool,
+) -> None:
+    """Find the rate up to which the capture loses no packet, and that of tcpdump.
+
+    Needs root: tcpreplay sends over a pair of interfaces in network namespaces of their own. What
+    was sent and is not in the files was lost.
+    """
+    sources = _sources(minute, captures)
+    why = live.obstacle() or missing(name, sources)
+    if why:
+        raise UsageError(why)
+    found = live.compare(
+        {"sensor": sensor, "tcpdump": live.TCPDUMP},
+        name,
+        sources,
+        seconds=seconds,
+        first=first,
+        say=lambda line: click.echo(line, err=True),
+    )
+    if print_json:
+        data = {
+            "machine": machine(),
+            "workload": name,
+            "programs": {
+                one: {
+                    "packets_per_second": round(result.best.rate) if result.best else 0,
+                    "megabits_per_second": round(result.best.megabits, 3) if result.best else 0,
+                    "share_of_a_core": round(result.best.share, 4) if result.best else None,
+                    "limit": result.limit,
+                }
+                for one, result in found.items()
+            },
+        }
+        click.echo(json.dumps(data, indent=2))
+        return
+    for one, result in found.items():
+        best = result.best
+        click.echo(
+            f"{one}: {best.rate:,.0f} packets/s, {best.megabits:,.1f} Mbit/s without a loss, "
+            f"{best.share:.0%} of a core; {_ENDED[result.limit]}"
+            if best
+            else f"{one}: loses packets at {first:,} packets/s"
+        )

@@ -59,44 +59,63 @@ class Series:
         return max(one.peak for one in self.costs)
 
 
+class Started:
+    """A command that runs; it must be finished."""
+
+    def __init__(self, command: list[str], directory: Path) -> None:
+        """Start a command in a directory."""
+        self._complaints: Final = directory / "complaints"
+        self._reader, writer = os.pipe()
+        try:
+            with self._complaints.open("wb") as errors:
+                self._process: Final = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(LAUNCHER), str(writer), *command],
+                    cwd=directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    pass_fds=(writer,),
+                    start_new_session=True,
+                )
+        except BaseException:
+            os.close(self._reader)
+            raise
+        finally:
+            os.close(writer)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the command came to an end by itself."""
+        return self._process.poll() is not None
+
+    def interrupt(self) -> None:
+        """Ask the command to end, as Ctrl-C does."""
+        if not self.ended:
+            os.killpg(self._process.pid, signal.SIGINT)
+
+    def finish(self, seconds: float) -> Cost:
+        """Wait for its end for at most so many seconds, then end it."""
+        try:
+            self._process.wait(seconds)
+            figures = os.read(self._reader, 65_536)
+        except subprocess.TimeoutExpired:
+            return Cost(failure=f"took more than {seconds:g} seconds")
+        finally:
+            if not self.ended:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+            os.close(self._reader)
+        said = _last_line(self._complaints)
+        if not figures:
+            return Cost(failure=said or "could not be started")
+        data = json.loads(figures)
+        failure = f"exit code {data['status']}: {said}" if data["status"] else ""
+        return Cost(data["user"] + data["system"], data["wall"], data["peak"], failure)
+
+
 def run(command: list[str], directory: Path, seconds: float) -> Cost:
     """Run a command in a directory for at most so many seconds."""
-    reader, writer = os.pipe()
-    complaints = directory / "complaints"
-    try:
-        with complaints.open("wb") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LAUNCHER), str(writer), *command],
-                cwd=directory,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                pass_fds=(writer,),
-                start_new_session=True,
-            )
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return Cost(failure=f"took more than {seconds:g} seconds")
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise
-        os.close(writer)
-        writer = -1
-        figures = os.read(reader, 65_536)
-    finally:
-        os.close(reader)
-        if writer >= 0:
-            os.close(writer)
-    said = _last_line(complaints)
-    if not figures:
-        return Cost(failure=said or "could not be started")
-    data = json.loads(figures)
-    failure = f"exit code {data['status']}: {said}" if data["status"] else ""
-    return Cost(data["user"] + data["system"], data["wall"], data["peak"], failure)
+    return Started(command, directory).finish(seconds)
 
 
 def _last_line(path: Path) -> str:

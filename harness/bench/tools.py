@@ -73,11 +73,11 @@ def sensor_tool(command: str) -> Tool:
             f"the sensor's command {command!r} must name {{capture}} and {{output}}, and "
             f"{{logs}} for the cost of each log, as in {DEFAULT_SENSOR!r}"
         )
-    program = _program(words[0])
-    if not program:
+    path = program(words[0])
+    if not path:
         raise UsageError(f"{words[0]} is not installed: give --sensor")
-    line = shlex.join([program, *words[1:]])
-    return Tool(SENSOR, _first_line([program, *_module(words), "--version"]), line)
+    line = shlex.join([path, *words[1:]])
+    return Tool(SENSOR, _first_line([path, *_module(words), "--version"]), line)
 
 
 def _module(words: list[str]) -> list[str]:
@@ -92,16 +92,16 @@ def find_tools(wanted: tuple[str, ...]) -> tuple[list[Tool], dict[str, str]]:
     tools: list[Tool] = []
     missing: dict[str, str] = {}
     for name in wanted:
-        program = _program(name)
-        if program:
-            command = shlex.join([program, *shlex.split(COMMANDS[name])[1:]])
-            tools.append(Tool(name, _first_line([program, _VERSION[name]]), command))
+        path = program(name)
+        if path:
+            command = shlex.join([path, *shlex.split(COMMANDS[name])[1:]])
+            tools.append(Tool(name, _first_line([path, _VERSION[name]]), command))
         else:
             missing[name] = f"{name} is not installed"
     return tools, missing
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Path of a program: beside this interpreter first, where a virtual environment has it."""
     if "/" in name:
         return name if Path(name).is_file() else ""

@@ -130,7 +130,7 @@ def test_bench_gives_ratios_to_the_yardstick(
     fake = tmp_path / "suricata"
     fake.write_text("#!/bin/sh\necho version 7.0\n")
     fake.chmod(0o755)
-    monkeypatch.setattr("osect_harness.bench.tools._program", lambda name: (
+    monkeypatch.setattr("osect_harness.bench.tools.program", lambda name: (
         str(fake) if name == "suricata" else name
     ))  # fmt: skip
     result = bench(
