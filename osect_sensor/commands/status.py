@@ -85,12 +85,20 @@ def _text(status: Status) -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--prometheus", is_flag=True, help="Print metrics in Prometheus' text format.")
 @click.option("--check", is_flag=True, help="Exit with 1 if something needs attention.")
-def status(config_file: Path | None, as_json: bool, prometheus: bool, check: bool) -> int:
+@click.option("--serve", is_flag=True, help="Answer at metrics.listen with them, until stopped.")
+def status(
+    config_file: Path | None, as_json: bool, prometheus: bool, check: bool, serve: bool
+) -> int:
     """Show the last window, the lag, queue, drops, disk, rules and certificate."""
     from osect_sensor import config
     from osect_sensor.service.status import gather
 
     loaded = config.load(config_file)
+    if serve:
+        from osect_sensor.service import metrics
+
+        metrics.serve(loaded.config)
+        return EXIT_OK
     now = gather(loaded.config)
     if prometheus:
         from osect_sensor.service import metrics

@@ -162,6 +162,9 @@ class Cycle:
                     failures = 0
                 except Stopped:
                     break
+                except OsectError:
+                    # What only the operator can put right, such as a tool that is not installed.
+                    raise
                 except Exception as error:
                     # The boundary: whatever goes wrong with one segment, the next ones count.
                     name = segment.name if segment is not None else ""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from osect_sensor.config import Config
+from osect_sensor.errors import OsectError
 from osect_sensor.service.files import write_whole
+from osect_sensor.service.notify import ServiceManager
 from osect_sensor.service.status import Status, gather
 
 _PREFIX: Final = "osect_sensor_"
@@ -142,8 +147,35 @@ def write_textfile(config: Config) -> None:
         write_whole(Path(config.metrics.textfile), text(config).encode(), False, 0o644)
 
 
+class _QuietHandler(WSGIRequestHandler):
+    """Logs no request: there is one every few seconds."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Do nothing."""
+
+
 def serve(config: Config) -> None:
-    """Answer at the configured address from now on, if there is one."""
-    if config.metrics.listen:
-        host, _, port = config.metrics.listen.rpartition(":")
-        start_http_server(int(port), host.strip("[]"), _registry(config))
+    """Answer at the configured address until the process is told to end."""
+    if not config.metrics.listen:
+        raise OsectError("no address to answer at", "set metrics.listen")
+    host, _, port = config.metrics.listen.rpartition(":")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    manager = ServiceManager()
+    try:
+        server = make_server(
+            host.strip("[]"), int(port), make_wsgi_app(_registry(config)),
+            handler_class=_QuietHandler,
+        )  # fmt: skip
+    except OSError as error:
+        raise OsectError(
+            f"metrics.listen: cannot answer at {config.metrics.listen}: {error.strerror}"
+        ) from error
+    with server:
+        server.timeout = 1.0
+        manager.ready(f"metrics at {config.metrics.listen}")
+        while not stopping.is_set():
+            server.handle_request()
+            manager.alive()
+    manager.stopping()

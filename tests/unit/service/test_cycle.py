@@ -27,6 +27,7 @@ from spool import (
     work,
 )
 
+from osect_sensor.errors import OsectError
 from osect_sensor.generators.replay import Replay
 from osect_sensor.service import cycle, window
 from osect_sensor.service.segments import segment_name
@@ -355,3 +356,15 @@ def test_native_logs_give_way_to_a_real_tool_that_is_chosen(
     assert lines[8].split("\t")[6:8] == ["tcp", "-"]
     assert len(logs["dns.log"].splitlines()) == 9
     assert len(rows(logs, "arp.log")) == 1
+
+
+def test_real_tool_that_is_chosen_and_missing_is_told_and_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, segment_name(1, NOON * 10**6), pcap(NOON + 1))
+    made = settings(tmp_path)
+    made = dataclasses.replace(made, generators=dataclasses.replace(made.generators, conn="zeek"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(OsectError, match=r"generators\.conn"):
+        work(made)
+    assert queue(tmp_path) == {}
