@@ -43,7 +43,10 @@ def suricata_command(
 
 
 def reload_rules(path: Path) -> None:
-    """Have Suricata load its rules anew; it matches with the old ones until the new are ready."""
+    """Have Suricata load its rules anew; it matches with the old ones until the new are ready.
+
+    Suricata says no when it was started with ``-S``: the rules must stand in its configuration.
+    """
     suricata_command(path, "reload-rules", timeout=RELOAD_SECONDS)
 
 
