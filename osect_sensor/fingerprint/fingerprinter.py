@@ -8,6 +8,7 @@ by FIN, RST, data p0f has no use for, age, or because the table is full.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final, final
 
 from osect_sensor.fingerprint.database import Database
@@ -139,7 +140,9 @@ class Fingerprinter:
         """Live flows in order of creation."""
         self._filter: Final[list[int]] = [0] * _BUCKETS
         """Live flows a bucket: most packets belong to none, which is told here at once."""
-        self._hosts: Final[dict[bytes, _Host]] = {}
+        # A plain dict whose oldest entries go one by one is searched from its front, past all that
+        # were taken out before.
+        self._hosts: Final[OrderedDict[bytes, _Host]] = OrderedDict()
         """Known hosts in order of their last SYN."""
         self._signature: Final = Signature()
         self._guessed_offsets: Final[dict[int, int]] = {}
@@ -378,22 +381,23 @@ class Fingerprinter:
 
     def _touch_host(self, address: bytes) -> None:
         """Make ``address`` the host seen last, known or new."""
-        host = self._hosts.pop(address, None)
+        host = self._hosts.get(address)
         if host is None:
             if len(self._hosts) > MAX_HOSTS:
                 self._make_room_for_host()
             host = _Host()
+            self._hosts[address] = host
+        else:
+            self._hosts.move_to_end(address)
         host.last_seen = self._now
-        self._hosts[address] = host
 
     def _make_room_for_host(self) -> None:
         """Drop the oldest flows and, unless still in use, the oldest host: no more, as p0f does."""
         self._counters.count("fingerprint_hosts_full")
         self._drop_oldest_flows()
-        for address, host in self._hosts.items():
-            if host.flows == 0:
-                del self._hosts[address]
-            return
+        oldest = next(iter(self._hosts))
+        if self._hosts[oldest].flows == 0:
+            del self._hosts[oldest]
 
     def _drop_oldest_flows(self) -> None:
         self._counters.count("fingerprint_flows_full")

@@ -14,6 +14,9 @@ bound and the next a flood of fragments costs us 64 MiB at most."""
 MAX_OCTETS: Final = 64 * 1024 * 1024
 """Octets kept in incomplete datagrams."""
 
+EVICTED_AT_ONCE: Final = MAX_DATAGRAMS // 64
+"""How many make room when a limit is reached."""
+
 MAX_DATAGRAM_LENGTH: Final = 65_535 + 8 * 8192
 """The largest end of a fragment: the biggest offset plus the biggest payload."""
 
@@ -130,11 +133,16 @@ class FragmentTable:
         return whole
 
     def _evict(self) -> None:
-        """Give up the oldest datagram."""
-        oldest = next(iter(self._datagrams))
-        self._octets -= self._datagrams[oldest].octets
-        del self._datagrams[oldest]
-        self.refused += 1
+        """Give up the oldest datagrams, many at once: finding the oldest of a dict is a search."""
+        oldest: list[bytes] = []
+        for key in self._datagrams:
+            if len(oldest) == EVICTED_AT_ONCE:
+                break
+            oldest.append(key)
+        for key in oldest:
+            self._octets -= self._datagrams[key].octets
+            del self._datagrams[key]
+        self.refused += len(oldest)
 
     def _expire(self, now: int) -> None:
         """Give up what waits too long; looks again in a second."""

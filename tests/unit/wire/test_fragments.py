@@ -129,12 +129,12 @@ def test_fragments_just_in_time_are_used() -> None:
     assert table.expired == 0
 
 
-def test_the_oldest_datagram_makes_room() -> None:
+def test_the_oldest_datagrams_make_room() -> None:
     table = FragmentTable()
     for number in range(fragments.MAX_DATAGRAMS + 1):
         put(table, 0, b"x" * 8, key=number.to_bytes(4, "big"))
-    assert len(table) == fragments.MAX_DATAGRAMS
-    assert table.refused == 1
+    assert len(table) == fragments.MAX_DATAGRAMS + 1 - fragments.EVICTED_AT_ONCE
+    assert table.refused == fragments.EVICTED_AT_ONCE
     assert put(table, 8, b"end", False, key=bytes(4)) is None
     assert put(table, 8, b"end", False, key=(1000).to_bytes(4, "big")) is not None
 
