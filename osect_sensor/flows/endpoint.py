@@ -237,7 +237,6 @@ class FlowConnection(Connection):
         self.attempt_due: int = 0
         self.expire_due: int = 0
         self.delete_due: int = 0
-        self.silence_due: int = 0
         self.report_due: int = 0
         self.reported: Reported | None = None
         self.active: bool = True

@@ -22,11 +22,14 @@ class RecordingContext(AnalysisContext):
         """Whether each connection of a flow table gets a ``RecordingAnalyzer``."""
         self.watchers: list[RecordingAnalyzer] = []
         """Those analyzers, in the order of their attachment."""
+        self.silence_check: int = 0
+        """What each connection's ``silence_check`` becomes."""
         self.inner: Callable[[Connection, str], list[Analyzer]] | None = None
         self.asked_for: list[str] = []
 
     def attach(self, connection: Connection) -> None:
         """Watch the connection if asked to."""
+        connection.silence_check = self.silence_check
         if self.watching:
             watcher = RecordingAnalyzer(connection, "watched")
             self.watchers.append(watcher)

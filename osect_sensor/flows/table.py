@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Final, final
 
 from osect_sensor.flows.analyzer import (
@@ -48,6 +49,8 @@ MAX_CONNECTIONS: Final = 524_288
 about 1 KiB each a flood from random addresses stays near half a GiB. Beyond it the oldest ends
 early, which loses no packet: a later packet of it starts a new connection."""
 
+_NEVER: Final = 1 << 62
+
 _BROADCAST: Final = b"\xff\xff\xff\xff"
 
 
@@ -86,11 +89,15 @@ class ConnectionTable:
     """
 
     __slots__ = (
+        "_checks",
+        "_clock",
         "_connections",
         "_context",
         "_icmp",
         "_limit",
+        "_next_check",
         "_previous",
+        "_silent",
         "_tcp",
         "_tracker",
         "_udp",
@@ -124,6 +131,15 @@ class ConnectionTable:
         self._wheel_second: int = 0
         self._previous: int = 0
         """Time of the packet before the current one."""
+        self._clock: int = 0
+        """The latest time so far."""
+        self._checks: list[int] = []
+        """Heap of the times at which connections are checked for silence. Unlike other timers
+        these run at the first packet after they are due and start anew from it, so the seconds of
+        the wheel are too coarse. An entry outlives its connection by one interval at most."""
+        self._silent: dict[int, list[FlowConnection]] = {}
+        """Which connections to check at those times."""
+        self._next_check: int = _NEVER
         self.report_interval: int = report_interval
         """Microseconds between rows of a long-lived connection, 0 for a row at its end only."""
         self.rejected: int = 0
@@ -140,9 +156,38 @@ class ConnectionTable:
 
     def advance(self, now: int) -> None:
         """Move the clock: end what timed out in the seconds that have passed."""
+        if now > self._clock:
+            self._clock = now
+        if now >= self._next_check:
+            self._check_silence(now)
         second = now // SECOND
         if second > self._wheel_second:
             self._turn(second, now)
+
+    def _check_silence(self, now: int) -> None:
+        """End the connections whose check finds them silent."""
+        checks = self._checks
+        while len(checks) > 0 and checks[0] <= now:
+            for connection in self._silent.pop(heapq.heappop(checks)):
+                interval = connection.silence_check
+                if not connection.live or interval == 0:
+                    continue
+                if now - connection.last >= interval - SECOND:
+                    self._remove(connection)
+                else:
+                    self._check_at(connection, now + interval)
+        self._next_check = checks[0] if len(checks) > 0 else _NEVER
+
+    def _check_at(self, connection: FlowConnection, due: int) -> None:
+        """Have a connection checked for silence."""
+        others = self._silent.get(due)
+        if others is not None:
+            others.append(connection)
+            return
+        self._silent[due] = [connection]
+        heapq.heappush(self._checks, due)
+        if due < self._next_check:
+            self._next_check = due
 
     def packet_done(self, now: int) -> None:
         """Remember the time of the packet that was just processed."""
@@ -181,8 +226,6 @@ class ConnectionTable:
             due = connection.expire_due
         if connection.delete_due != 0 and connection.delete_due < due:
             due = connection.delete_due
-        if connection.silence_due != 0 and connection.silence_due < due:
-            due = connection.silence_due
         if 0 < connection.report_due < due:
             due = connection.report_due
         connection.due = 0 if connection.report_due == REPORT_AT_NEXT_PACKET else due
@@ -219,11 +262,6 @@ class ConnectionTable:
                 if connection.last + LINGER < fired and _may_expire(connection, orig, resp):
                     return True
                 connection.expire_due = fired + SESSION_CHECK
-        while connection.silence_due != 0 and now >= connection.silence_due:
-            fired = connection.silence_due if self._previous >= connection.silence_due else now
-            if fired - connection.last >= connection.silence_check - SECOND:
-                return True
-            connection.silence_due = fired + connection.silence_check
         if now >= connection.last + connection.inactivity_timeout:
             return True
         if connection.report_due != 0 and now >= connection.report_due:
@@ -513,8 +551,7 @@ class ConnectionTable:
         if not connection.attached:
             connection.attach()
             if connection.silence_check != 0:
-                connection.silence_due = packet.timestamp + connection.silence_check
-                self._schedule(connection)
+                self._check_at(connection, self._clock + connection.silence_check)
         data = packet.data
         transport = packet.transport
         orig = connection.orig

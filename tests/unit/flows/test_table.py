@@ -361,6 +361,53 @@ def test_each_connection_between_the_same_ports_has_its_own_uid() -> None:
     assert len({found.uid for found in wire.finish()}) == 3
 
 
+def checked(moments: list[float]) -> int:
+    """How many connections datagrams at these times make."""
+    wire = Wire()
+    wire.context.silence_check = 10_000_000
+    for moment in moments:
+        wire.udp(5_000, 6_000, b"x", moment)
+    return len({found.ts for found in wire.finish()})
+
+
+@pytest.mark.parametrize(
+    ("moments", "connections"),
+    [
+        ([0, 9.9], 1),
+        ([0, 10], 2),
+        ([0, 1, 10], 2),
+        ([0, 1.1, 10], 1),
+        ([0, 5, 12, 21], 1),
+        ([0, 5, 12, 22], 2),
+        ([0, 5, 14.2], 2),
+    ],
+)
+def test_a_check_for_silence_starts_anew_from_the_packet_that_let_it_run(
+    moments: list[float], connections: int
+) -> None:
+    assert checked(moments) == connections
+
+
+def test_a_check_for_silence_runs_at_the_first_packet_of_any_connection() -> None:
+    wire = Wire()
+    wire.context.silence_check = 10_000_000
+    wire.udp(5_000, 6_000, b"x", 0.3)
+    wire.udp(5_000, 6_000, b"x", 1.4)
+    wire.udp(7_000, 6_000, b"x", 10.2)
+    assert wire.rows == []
+    wire.udp(7_000, 6_000, b"x", 10.5)
+    assert len(wire.rows) == 1
+
+
+def test_a_check_that_was_called_off_ends_nothing() -> None:
+    wire = Wire(watching=True)
+    wire.context.silence_check = 10_000_000
+    wire.udp(5_000, 6_000, b"x", 0)
+    wire.context.watchers[0].connection.silence_check = 0
+    wire.udp(5_000, 6_000, b"x", 30)
+    assert len(wire.finish()) == 1
+
+
 def test_packets_out_of_order_in_time_are_survived() -> None:
     wire = Wire()
     for moment in (100, 50, 0, 200, 10):
