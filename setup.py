@@ -45,7 +45,7 @@ def extensions() -> list[object]:
     for unit in units:
         # For this warning gcc reads the source again from its start, for each of its statements:
         # minutes for a file of fourteen megabytes that nobody indented.
-        unit.extra_compile_args.append("-Wno-misleading-indentation")
+        unit.extra_compile_args = [*unit.extra_compile_args, "-Wno-misleading-indentation"]
     return list(units)
 
 
