@@ -26,6 +26,9 @@ FEW: Final = 100
 SHORT: Final = 10
 """How many times shorter the workload is with which the cost is compared to be linear."""
 
+ATTEMPTS: Final = 2
+"""Failures of a tool with a workload that are put up with: tools crash now and then."""
+
 STEADY: Final = ("factory", "web", "small")
 """Workloads whose number of live connections does not grow with their length."""
 
@@ -224,16 +227,19 @@ class Benchmark:
         self, tool: Tool, capture: Path, scratch: Path, series: Series, label: str,
         logs: tuple[str, ...] = NATIVE_LOGS,
     ) -> None:  # fmt: skip
-        if series.costs and series.failure:
-            # It would fail, or take for ever, once more.
-            return
-        directory = scratch / "run"
-        directory.mkdir()
-        output = directory / "output"
-        if tool.name != SENSOR:
-            output.mkdir()
-        cost = run(tool.line(capture, output, logs), directory, self._seconds)
-        shutil.rmtree(directory)
-        series.costs.append(cost)
-        told = cost.failure or f"{cost.cpu:.2f} s of processor time, {cost.peak >> 20} MiB"
-        self._say(f"{label}: {tool.name}: {told}")
+        for _ in range(ATTEMPTS):
+            if len(series.failures) >= ATTEMPTS:
+                # It would fail, or take for ever, each time.
+                return
+            directory = scratch / "run"
+            directory.mkdir()
+            output = directory / "output"
+            if tool.name != SENSOR:
+                output.mkdir()
+            cost = run(tool.line(capture, output, logs), directory, self._seconds)
+            shutil.rmtree(directory)
+            series.costs.append(cost)
+            told = cost.failure or f"{cost.cpu:.2f} s of processor time, {cost.peak >> 20} MiB"
+            self._say(f"{label}: {tool.name}: {told}")
+            if not cost.failure:
+                return

@@ -37,26 +37,36 @@ class Series:
     costs: list[Cost] = field(default_factory=list)
 
     @property
+    def good(self) -> list[Cost]:
+        """The runs that came to their end."""
+        return [one for one in self.costs if not one.failure]
+
+    @property
     def failure(self) -> str:
-        """Why there are no figures; empty when there are."""
-        if not self.costs:
-            return "not run"
-        return next((one.failure for one in self.costs if one.failure), "")
+        """Why there are no figures; empty when there are, be it of some of the runs only."""
+        if self.good:
+            return ""
+        return self.costs[0].failure if self.costs else "not run"
+
+    @property
+    def failures(self) -> list[str]:
+        """Why runs came to no end, each."""
+        return [one.failure for one in self.costs if one.failure]
 
     @property
     def cpu(self) -> float:
         """Processor time of the run that was disturbed least."""
-        return min(one.cpu for one in self.costs)
+        return min(one.cpu for one in self.good)
 
     @property
     def wall(self) -> float:
         """Time by the clock of the run that was disturbed least."""
-        return min(one.wall for one in self.costs)
+        return min(one.wall for one in self.good)
 
     @property
     def peak(self) -> int:
         """The most memory of any run."""
-        return max(one.peak for one in self.costs)
+        return max(one.peak for one in self.good)
 
 
 class Started:

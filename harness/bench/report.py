@@ -159,12 +159,16 @@ def _failures(result: Result) -> list[str]:
     return [
         *result.missing.values(),
         *(
-            f"{one.name}: {name}: {series.failure}"
+            f"{one.name}: {name}: {failure}"
             for one in result.workloads
             for name, series in one.tools.items()
-            if series.failure
+            for failure in series.failures
         ),
-        *(f"{name} alone: {one.failure}" for name, one in result.logs.items() if one.failure),
+        *(
+            f"{name} alone: {failure}"
+            for name, one in result.logs.items()
+            for failure in one.failures
+        ),
     ]
 
 

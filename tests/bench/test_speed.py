@@ -48,7 +48,7 @@ def test_factory_minute(
 
     benchmark.pedantic(one, args=(sensor,), setup=yardstick, rounds=ROUNDS)
     ours = result.tools[SENSOR]
-    assert not ours.failure
+    assert not ours.failures
     ratio = result.ratio(ours)
     benchmark.extra_info.update(
         sensor=sensor.version,
