@@ -49,7 +49,8 @@ MAX_CONNECTIONS: Final = 524_288
 about 1 KiB each a flood from random addresses stays near half a GiB. Beyond it the oldest ends
 early, which loses no packet: a later packet of it starts a new connection."""
 
-_NEVER: Final = 1 << 62
+_NEVER: Final = 1 << 60
+"""Later than any packet, and still an integer that needs no memory."""
 
 _BROADCAST: Final = b"\xff\xff\xff\xff"
 
@@ -305,9 +306,20 @@ class ConnectionTable:
             connection.report_due = now + self.report_interval
         self.total += 1
         if len(self._connections) >= self._limit:
-            self.evicted += 1
-            self._remove(next(iter(self._connections)))
+            self._make_room()
         self._connections[connection] = 0
+
+    def _make_room(self) -> None:
+        """End the oldest connections, many at once: finding the oldest of a dict is a search."""
+        wanted = max(1, self._limit // 64)
+        oldest: list[FlowConnection] = []
+        for connection in self._connections:
+            if len(oldest) == wanted:
+                break
+            oldest.append(connection)
+        for connection in oldest:
+            self._remove(connection)
+        self.evicted += len(oldest)
 
     def _remove(self, connection: FlowConnection) -> None:
         """End a connection: its analyzers finish, its row is written."""
