@@ -13,6 +13,7 @@ import functools
 import hashlib
 import io
 import pickle
+from collections import OrderedDict
 from typing import Any, Final
 
 from osect_sensor import __version__
@@ -162,7 +163,9 @@ class _Writer(pickle.Pickler):
             return _make, arguments, _values(obj, _LEFT_OUT), None, None, _fill
         if obj is _make or obj is _fill:
             return NotImplemented
-        if isinstance(obj, (bool, int, str, bytes, bytearray)) or obj is None:
+        if isinstance(obj, (bool, int, str, bytes, bytearray, OrderedDict)) or obj is None:
+            return NotImplemented
+        if obj is OrderedDict:
             return NotImplemented
         raise StateUnusable(f"an object that is not kept: {type(obj).__name__}")
 
@@ -184,8 +187,10 @@ class _Reader(pickle.Unpickler):
             return _make
         if module == __name__ and name == "_fill":
             return _fill
-        if module in ("builtins", "__builtin__") and name == "bytearray":
+        if module == "builtins" and name == "bytearray":
             return bytearray
+        if module == "collections" and name == "OrderedDict":
+            return OrderedDict
         raise pickle.UnpicklingError(f"{module}.{name} does not belong in a state")
 
 

@@ -265,7 +265,7 @@ class Cycle:
         if outcome.damage:
             self._status.damaged_segments += 1
             messages.error("segment.damaged", segment=segment.name, reason=outcome.damage)
-        if current.clock >= current.states[-1].clock + self._interval:
+        if not current.states or current.clock >= current.states[-1].clock + self._interval:
             self._save_state()
         self._count(segment, len(outcome.windows), outcome.packets, outcome.events, begun)
         self._clean("")
@@ -311,7 +311,11 @@ class Cycle:
     def _save_state(self) -> None:
         assert self._generators is not None
         begun = time.monotonic()
-        octets = state.save(self._generators.native)
+        try:
+            octets = state.save(self._generators.native)
+        except state.StateUnusable as error:
+            messages.error("checkpoint.not_written", reason=str(error))
+            return
         self._checkpoints.add_state(octets, self._warm_up)
         messages.info("checkpoint.written", octets=len(octets), seconds=time.monotonic() - begun)
 

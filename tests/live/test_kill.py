@@ -9,13 +9,16 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
-from sensor import BUILT, Sensor, wait_for
+from sensor import BUILT, Sensor, members, wait_for
 
 KILLS = int(os.environ.get("OSECT_KILLS", "6"))
 FACTORY = BUILT / "factory_minute.pcap"
@@ -124,3 +127,37 @@ def test_capture_killed_at_random_moments_leaves_whole_captures(tmp_path: Path) 
         shutil.copy(segment, again.incoming / segment.name)
     again.call("run", "--until-idle")
     assert sensor.archives() == again.archives()
+
+
+@pytest.mark.skipif(shutil.which("suricata") is None, reason="Suricata is not installed")
+def test_suricata_killed_is_given_its_segment_again(tmp_path: Path) -> None:
+    rules = tmp_path / "suricata.rules"
+    rules.write_text('alert udp any any -> any 61450 (msg:"cyclic"; dsize:>1; sid:1; rev:1;)\n')
+    sensor = Sensor(
+        tmp_path / "sensor",
+        sensor__period=10,
+        suricata__enabled=True,
+        suricata__rules=str(rules),
+    )
+    sensor.call("capture", "--read", str(FACTORY))
+    segments = sorted(sensor.incoming.iterdir())
+    waiting = [segment.rename(tmp_path / segment.name) for segment in segments]
+    run = sensor.start("run")
+    try:
+        for number, segment in enumerate(waiting):
+            if number == 3:
+                (child,) = [
+                    int(pid)
+                    for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+                    if b"suricata" in Path(f"/proc/{pid}/cmdline").read_bytes()
+                ]
+                os.kill(child, signal.SIGKILL)
+            segment.rename(sensor.incoming / segment.name)
+            assert wait_for(lambda number=number: len(sensor.archives()) == number + 1, 60)
+    finally:
+        run.terminate()
+        assert run.wait(30) == 0
+    assert sensor.said("suricata.failed") == 1
+    assert sensor.said("suricata.events_lost") == 0
+    alerts = [members(data)["eve.json"].count('"cyclic"') for data in sensor.archives().values()]
+    assert all(alerts), alerts
