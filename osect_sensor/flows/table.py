@@ -515,11 +515,11 @@ class ConnectionTable:
 
     # UDP
 
-    def udp(self, packet: Packet) -> FlowConnection | None:
-        """Take a UDP packet; returns its connection, None if it has no UDP header.
+    def udp(self, packet: Packet) -> Endpoint | None:
+        """Take a UDP packet; returns the end that sent it, None if it has no UDP header.
 
-        The payload is delivered to the analyzers by ``deliver_datagram``, after the tunnels that
-        UDP carries were looked at.
+        The payload reaches the analyzers by ``deliver``, after the tunnels that UDP carries were
+        looked at.
         """
         data = packet.data
         transport = packet.transport
@@ -553,28 +553,23 @@ class ConnectionTable:
         if connection.history_seen & bit == 0:
             connection.history_seen |= bit
             connection.add_history("D" if endpoint.is_orig else "d")
-        return connection
+        return endpoint
 
-    def deliver(self, connection: FlowConnection, packet: Packet) -> None:
+    def deliver(self, sender: Endpoint, packet: Packet) -> None:
         """Give a UDP packet's payload to the analyzers of its connection, then count it.
 
         It counts for the role that its sender had before: an analyzer may exchange the roles.
         """
+        connection = sender.connection
+        from_orig = sender.is_orig
         if not connection.attached:
             connection.attach()
             if connection.silence_check != 0:
                 self._check_at(connection, self._clock + connection.silence_check)
-        data = packet.data
-        transport = packet.transport
-        orig = connection.orig
-        from_orig = (
-            orig is not None
-            and connection.orig_port == u16(data, transport)
-            and data.startswith(connection.orig_address, packet.source)
-        )
         analyzers = connection.analyzers
         if len(analyzers) != 0:
-            start = transport + 8
+            data = packet.data
+            start = packet.transport + 8
             end = packet.payload_end
             length = end - start
             if length < 0 or end > packet.captured_end:

@@ -7,7 +7,7 @@ from typing import Final, final
 from osect_sensor.fingerprint.database import Database, read_database
 from osect_sensor.fingerprint.fingerprinter import Fingerprinter
 from osect_sensor.flows.analyzer import Connection
-from osect_sensor.flows.endpoint import FlowConnection, TunnelState
+from osect_sensor.flows.endpoint import Endpoint, FlowConnection, TunnelState
 from osect_sensor.flows.other_ip import OtherIpFlows
 from osect_sensor.flows.table import ConnectionTable
 from osect_sensor.flows.uid import UidSource
@@ -296,9 +296,9 @@ class NativeGenerator:
         if protocol == TCP:
             self._table.tcp(packet)
         elif protocol == UDP:
-            connection = self._table.udp(packet)
-            if connection is not None:
-                self._udp(connection, packet, 0 if packet.reassembled else cut, depth)
+            sender = self._table.udp(packet)
+            if sender is not None:
+                self._udp(sender, packet, 0 if packet.reassembled else cut, depth)
         elif protocol in (ICMP, ICMPV6):
             self._table.icmp(packet)
             if protocol == ICMPV6 and packet.captured_end > packet.transport:
@@ -321,8 +321,9 @@ class NativeGenerator:
                     encapsulation = self._ip_tunnel(packet, "GRE")
                     self._inner(packet, inner, kind, encapsulation, 0, depth)
 
-    def _udp(self, connection: FlowConnection, packet: Packet, cut: int, depth: int) -> None:
+    def _udp(self, sender: Endpoint, packet: Packet, cut: int, depth: int) -> None:
         """Look for a tunnel, then give the payload to the connection's analyzers."""
+        connection = sender.connection
         start = packet.transport + 8
         end = packet.payload_end
         if end > packet.captured_end or end < start:
@@ -338,12 +339,16 @@ class NativeGenerator:
         if port < tunnels.PORT_GTP_CONTROL or not self._tunnel_port(
             connection, packet, port, start, end, cut, depth
         ):
-            if end - start >= 40 and data[start] < 0x70:
-                if tunnels.looks_like_teredo(data, start, end):
-                    self._teredo(connection, packet, start, end, cut, depth)
+            # Both are recognised on any port.
+            if (
+                end - start >= 40
+                and data[start] < 0x70
+                and tunnels.looks_like_teredo(data, start, end)
+            ):
+                self._teredo(connection, packet, start, end, cut, depth)
             elif end - start >= 3 and data[start + 1] == 0x52 and data[start + 2] == 0x11:
                 self._ayiya(connection, packet, start, end, cut, depth)
-        self._table.deliver(connection, packet)
+        self._table.deliver(sender, packet)
 
     def _logged_datagram(self, packet: Packet, start: int, end: int, port: int) -> None:
         """Rows of the logs that are about one kind of datagram."""

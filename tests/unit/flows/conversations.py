@@ -104,9 +104,9 @@ class Wire:
         if packet.protocol == TCP:
             self.table.tcp(packet)
         elif packet.protocol == UDP:
-            connection = self.table.udp(packet)
-            if connection is not None:
-                self.table.deliver(connection, packet)
+            sender = self.table.udp(packet)
+            if sender is not None:
+                self.table.deliver(sender, packet)
         else:
             self.table.icmp(packet)
         self.table.packet_done(self.now)
