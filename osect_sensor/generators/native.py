@@ -202,6 +202,11 @@ class NativeGenerator:
             if self._share == 0:
                 self._decoder.drop("time stamp after January 2038")
             return
+        if wire_length == 0:
+            # Zeek passes over frames without a length, whatever was captured of them.
+            if self._share == 0:
+                self._decoder.drop("frame without a length")
+            return
         # The clock never goes back, whatever order the packets are in.
         if timestamp > self._context.now:
             self._context.now = timestamp
