@@ -120,7 +120,7 @@ def test_file_that_cannot_be_understood_is_one_problem(
 ) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(octets)
-    with pytest.raises(ConfigError, match="config.toml: ") as caught:
+    with pytest.raises(ConfigError, match=r"config\.toml: ") as caught:
         config.load(path, {})
     assert words in caught.value.problems[0]
 
