@@ -231,7 +231,7 @@ def _check_link_type(name: str, link_type: int) -> None:
         described = number if known_as == number else f"{number} ({known_as})"
         raise OsectError(
             f"{name}: {described} is not supported",
-            "Ethernet, Linux cooked, PPP, loopback and raw IP are",
+            "Ethernet, 802.11, FDDI, Linux cooked, NFLOG, PPP, loopback and raw IP are",
         )
 
 
