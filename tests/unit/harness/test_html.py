@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html as html_module
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import pytest
@@ -11,6 +14,10 @@ from click.testing import CliRunner
 from osect_harness.cli import cli
 from osect_harness.errors import UsageError
 from osect_harness.timings import Timing, load_timings
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 
 
 class Outline(HTMLParser):
@@ -93,3 +100,17 @@ def test_a_file_without_timings_is_refused(tmp_path, text):
 def test_throughput_is_packets_over_seconds():
     assert Timing("a", 0.5, 100, 0).packets_per_second == 200
     assert Timing("a", 0.0, 100, 0).packets_per_second == 0
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+def test_a_browser_without_network_shows_the_report(page, tmp_path):
+    report = tmp_path / "report.html"
+    report.write_text(page, encoding="utf-8")
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", report.as_uri()]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    words = html_module.unescape(re.sub(r"<[^>]+>", " ", shown))
+    for expected in ("Agreement by log", "conn", "Slowest captures"):
+        assert expected in words
+    assert shown.count("<svg") == page.count("<svg") > 0
