@@ -109,9 +109,7 @@ class Sensor:
         "path",
         "Directory of everything that must outlive a restart: queue, archives, checkpoints.",
     )
-    runtime: str = _setting(
-        "/run/osect-sensor", "path", "Directory of status files and sockets; may be lost."
-    )
+    runtime: str = _setting("/run/osect-sensor", "path", "Directory of status files; may be lost.")
     fingerprints: str = _setting(
         "/etc/p0f/p0f.fp", "path", "p0f database; without it every system in p0f-k.log is ???."
     )

@@ -52,7 +52,6 @@ def update(config_file: Path | None, url: str | None, force: bool, keep_running:
     from osect_sensor.service.layout import Layout
     from osect_sensor.service.notify import ServiceManager
     from osect_sensor.service.rules import RulesUpdater
-    from osect_sensor.service.suricata_socket import reload_rules
 
     settings = config.load(config_file).config
     messages.install(settings.logging.level, config.secrets(settings))
@@ -60,14 +59,7 @@ def update(config_file: Path | None, url: str | None, force: bool, keep_running:
         settings = dataclasses.replace(
             settings, rules=dataclasses.replace(settings.rules, url=url, version_url="")
         )
-    layout = Layout(settings)
-
-    def reload() -> None:
-        # Without a socket no Suricata is resident; the next one reads the new rules anyway.
-        if layout.suricata_socket.exists():
-            reload_rules(layout.suricata_socket)
-
-    updater = RulesUpdater(settings.rules, settings.suricata.program, layout, reload=reload)
+    updater = RulesUpdater(settings.rules, settings.suricata.program, Layout(settings))
     if not keep_running:
         changed = updater.update(force)
         messages.info("rules.updated" if changed else "rules.are_latest")

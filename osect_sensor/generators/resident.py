@@ -155,6 +155,9 @@ class ResidentSuricata:
         now = self._rules_now()
         if now == self._rules_seen or not self.running:
             return False
+        if not self._reading.is_set():
+            # While it starts it takes the signal for an order to end: asked again next time.
+            return False
         had_rules = self._rules_seen != (0, 0, 0)
         self._rules_seen = now
         assert self._process is not None
@@ -162,8 +165,6 @@ class ResidentSuricata:
             # Its configuration names no rules yet.
             self.start()
             return True
-        # Before it reads files it takes the signal for an order to end.
-        self._reading.wait(_STOP)
         self._process.send_signal(signal.SIGUSR2)
         return True
 

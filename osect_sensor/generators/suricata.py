@@ -163,15 +163,9 @@ def yaml_text(node: dict[str, object] | list[object], indent: int = 0) -> str:
     return lines
 
 
-def configuration(log_directory: Path, unix_socket: Path | None = None) -> str:
-    """The text of a suricata.yaml that writes ``EVE_FILE`` into ``log_directory``.
-
-    With ``unix_socket`` Suricata can stay resident and take captures over that socket.
-    """
+def configuration(log_directory: Path) -> str:
+    """The text of a suricata.yaml that writes ``EVE_FILE`` into ``log_directory``."""
     event_types: list[object] = [{name: options} for name, options in EVENT_TYPES.items()]
-    unix_command: dict[str, object] = {"enabled": unix_socket is not None}
-    if unix_socket is not None:
-        unix_command["filename"] = str(unix_socket)
     settings: dict[str, object] = {
         "suricata-version": "7.0",
         "vars": {
@@ -232,7 +226,7 @@ def configuration(log_directory: Path, unix_socket: Path | None = None) -> str:
         "pcap-file": {"checksum-checks": False},
         "stream": {"checksum-validation": False, "memcap": "64mb"},
         "app-layer": {"protocols": PARSERS},
-        "unix-command": unix_command,
+        "unix-command": {"enabled": False},
         "classification-file": "/etc/suricata/classification.config",
         "reference-config-file": "/etc/suricata/reference.config",
     }

@@ -36,8 +36,6 @@ class Layout:
         self.checkpoints: Final = state / "checkpoints"
         self.suricata: Final = state / "suricata"
         """Working directory of the resident Suricata."""
-        self.suricata_socket: Final = runtime / "suricata.socket"
-        """Where the resident Suricata takes commands; socket paths end at 107 octets."""
         self.rules: Final = state / "rules"
         self.rules_report: Final = state / "rules-report.json"
         """What the cloud is still to be told of the rules: the latest report only."""

@@ -1,7 +1,8 @@
 """Suricata's rules: fetched, verified, tried, and swapped in as a whole; else the old ones stay.
 
 ``rules/current`` is a link to the version in use below ``rules/versions``. A version is a
-directory that is complete and on the disk before the link points to it.
+directory that is complete and on the disk before the link points to it. ``osect-sensor run`` looks
+there before each window, and has its Suricata load what is new.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ from osect_sensor.service.files import (
     write_json,
 )
 from osect_sensor.service.layout import Layout
-from osect_sensor.service.suricata_socket import SuricataError
 
 RULES_FILE: Final = "suricata.rules"
 FACTS_FILE: Final = "version.json"
@@ -127,16 +127,14 @@ class RulesUpdater:
         program: str,
         layout: Layout,
         *,
-        reload: Callable[[], None],
         updater: str = "suricata-update",
         downloader: Downloader | None = None,
     ) -> None:
-        """``program``: Suricata; ``reload``: has the resident one load its rules anew."""
+        """``program``: Suricata."""
         self._settings: Final = settings
         self._program: Final = program
         self._updater: Final = updater
         self._layout: Final = layout
-        self._reload: Final = reload
         self._downloader: Final = downloader or Downloader(
             settings.timeout, settings.proxy, settings.ca
         )
@@ -238,11 +236,6 @@ class RulesUpdater:
             shutil.rmtree(workshop, ignore_errors=True)
         messages.info("rules.installed", version=facts.version, loaded=loaded, failed=failed)
         self._prune()
-        try:
-            self._reload()
-        except SuricataError as error:
-            # It reads them when it next starts.
-            messages.error("rules.not_reloaded", reason=error)
         return True
 
     def _newest_version(self) -> str:

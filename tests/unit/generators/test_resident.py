@@ -83,6 +83,24 @@ def test_rules_that_change_are_loaded_without_a_new_start(
 
 
 @needs_suricata
+def test_rules_that_change_while_it_starts_are_loaded_once_it_reads(
+    suricata: ResidentSuricata, tmp_path: Path
+) -> None:
+    assert suricata.start()
+    rules = tmp_path / "rules" / "suricata.rules"
+    rules.write_text('alert ip any any -> any any (msg:"anything"; sid:2; rev:1;)\n')
+    # The signal to load rules would end it now.
+    assert not suricata.refresh_rules()
+    suricata.feed(capture(tmp_path, "dns.pcap"))
+    assert suricata.wait(PATIENCE)
+    assert suricata.refresh_rules()
+    assert not suricata.refresh_rules()
+    suricata.feed(capture(tmp_path, "udp.pcap"))
+    assert suricata.wait(PATIENCE)
+    assert suricata.starts == 1
+
+
+@needs_suricata
 def test_capture_that_suricata_cannot_read_is_rewritten_or_passed_over(
     suricata: ResidentSuricata, tmp_path: Path
 ) -> None:

@@ -62,7 +62,6 @@ def test_configuration_names_the_events_and_parsers_of_the_specification() -> No
     assert "\nstats:\n  enabled: no\n" in text
     assert "- fast:\n      enabled: no\n" in text
     assert "unix-command:\n  enabled: no\n" in text
-    assert 'filename: "/run/s.socket"' in configuration(Path("/logs"), Path("/run/s.socket"))
 
 
 @needs_suricata

@@ -24,7 +24,6 @@ from osect_sensor.service import rules as module
 from osect_sensor.service.files import write_json
 from osect_sensor.service.layout import Layout
 from osect_sensor.service.rules import RulesError, RulesUpdater, current_rules
-from osect_sensor.service.suricata_socket import SuricataError
 
 RULE = 'alert tcp any any -> any 502 (msg:"{message}"; sid:{sid}; rev:1;)\n'
 
@@ -77,8 +76,6 @@ class Bench:
         self.programs.mkdir()
         self.program("suricata", SURICATA)
         self.program("suricata-update", UPDATER)
-        self.reloads = 0
-        self.reload_error = ""
 
     def program(self, name: str, text: str) -> None:
         path = self.programs / name
@@ -92,17 +89,11 @@ class Bench:
         if version:
             (self.source / "version.txt").write_text(version + "\n")
 
-    def _reload(self) -> None:
-        self.reloads += 1
-        if self.reload_error:
-            raise SuricataError(self.reload_error)
-
     def updater(self, **changes: object) -> RulesUpdater:
         return RulesUpdater(
             dataclasses.replace(self.settings, **changes),
             str(self.programs / "suricata"),
             self.layout,
-            reload=self._reload,
             updater=str(self.programs / "suricata-update"),
         )
 
@@ -129,7 +120,6 @@ def installed(bench: Bench) -> Bench:
 def test_new_rules_are_put_to_use_and_reported(installed: Bench) -> None:
     assert "first" in installed.in_use()
     assert installed.report() == {"suricata": "7.0.10", "signature": "1", "message": "success"}
-    assert installed.reloads == 1
     current = current_rules(installed.layout)
     assert current is not None
     assert (current.version, current.loaded, current.failed) == ("1", 1, 1)
@@ -139,7 +129,6 @@ def test_the_same_version_is_not_fetched_again(installed: Bench) -> None:
     (installed.source / "emerging.rules.tar.gz").unlink()
     assert not installed.updater().update()
     assert installed.report()["message"] == "current version is the latest"
-    assert installed.reloads == 1
 
 
 def test_a_new_version_replaces_the_old_one(installed: Bench) -> None:
@@ -200,7 +189,6 @@ def test_what_is_not_whole_or_does_not_load_keeps_the_old_rules(
         installed.updater().update()
     assert caught.value.exit_code == 69
     assert "first" in installed.in_use()
-    assert installed.reloads == 1
     assert installed.report()["signature"] == "1"
     assert message in installed.report()["message"]
     assert not (installed.layout.rules / ".new").exists()
@@ -268,13 +256,6 @@ def test_the_version_before_is_kept_and_older_ones_go(installed: Bench) -> None:
         installed.updater().update()
     names = sorted(path.name for path in (installed.layout.rules / "versions").iterdir())
     assert [name.rpartition("-")[2] for name in names] == ["3", "4"]
-
-
-def test_a_suricata_that_cannot_reload_has_new_rules_all_the_same(installed: Bench) -> None:
-    installed.reload_error = "no answer"
-    installed.publish(WHOLE, "2")
-    assert installed.updater().update()
-    assert installed.report()["message"] == "success"
 
 
 def test_two_updates_at_once_are_refused(installed: Bench) -> None:
@@ -445,10 +426,7 @@ needs_suricata = pytest.mark.skipif(
 
 
 def real_updater(bench: Bench, **changes: object) -> RulesUpdater:
-    return RulesUpdater(
-        dataclasses.replace(bench.settings, **changes), "suricata", bench.layout,
-        reload=bench._reload,
-    )  # fmt: skip
+    return RulesUpdater(dataclasses.replace(bench.settings, **changes), "suricata", bench.layout)
 
 
 @needs_suricata
