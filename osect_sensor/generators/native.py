@@ -154,7 +154,8 @@ class NativeGenerator:
         else:
             mixed = 0
         # Neighbouring addresses differ in their last bits only: multiply them up, take the top.
-        return (mixed * 0x9E3779B1 & 0xFFFFFFFF) * self._shares >> 32 == self._share
+        mixed = (mixed ^ mixed >> 16) & 0xFFFF
+        return (mixed * 0x9E3B & 0xFFFF) * self._shares >> 16 == self._share
 
     def read(self, reader: CaptureReader, until: int) -> bool:
         """Process records of ``reader`` up to the first at or after ``until`` (microseconds).
@@ -196,7 +197,14 @@ class NativeGenerator:
         packet.encapsulation = None
         # p0f decodes frames on its own, also those of link types that nothing else follows.
         shares = self._shares
-        if shares == 1 or self._share == shares - 1:
+        if (shares == 1 or self._share == shares - 1) and not (
+            # The common frame that p0f has no use for: IPv4 without a tag, but not TCP.
+            link_type == LINKTYPE_ETHERNET
+            and captured > 24
+            and data[start + 23] != TCP
+            and data[start + 12] == 8
+            and data[start + 13] == 0
+        ):
             self._fingerprinter.frame(timestamp, link_type, data, start, start + captured)
         if timestamp >= END_OF_TIME:
             if self._share == 0:

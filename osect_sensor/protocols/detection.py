@@ -63,10 +63,9 @@ class ContentMatcher(Analyzer):
         """UDP: 1 after a bind request from the originator, 2 after one from the responder."""
         self._ldap_replies: int = 0
         """UDP: 1 after a sequence from the originator, 2 after one from the responder."""
-        # What was delivered, in order of arrival: one entry in each list a delivery.
-        self._chunk_from_orig: list[bool] = []
-        self._chunk_data: list[bytes] = []
-        self._chunk_length: list[int] = []
+        self._chunks: list[tuple[bool, bytes, int]] = []
+        """What was delivered, in order of arrival: from which end, octets (none for a gap), length
+        on the wire."""
 
     def stream(self, from_orig: bool, data: bytes) -> None:
         """Match both directions' beginnings, this chunk included in full."""
@@ -82,10 +81,10 @@ class ContentMatcher(Analyzer):
 
     def gap(self, from_orig: bool, length: int) -> None:
         """Keep the gap for replay; what follows it is matched as if it followed directly."""
-        if len(self._chunk_data) == 0:
+        if len(self._chunks) == 0:
             return
         self._keep(from_orig, b"", length)
-        if len(self._chunk_data) > MAX_MATCHED_CHUNKS:
+        if len(self._chunks) > MAX_MATCHED_CHUNKS:
             self._stop()
 
     def datagram(self, from_orig: bool, data: bytes, length: int) -> None:
@@ -115,30 +114,28 @@ class ContentMatcher(Analyzer):
         self._resp = orig
         self._ldap_binds = self._ldap_binds >> 1 | (self._ldap_binds & 1) << 1
         self._ldap_replies = self._ldap_replies >> 1 | (self._ldap_replies & 1) << 1
-        for index in range(len(self._chunk_from_orig)):
-            self._chunk_from_orig[index] = not self._chunk_from_orig[index]
+        flipped: list[tuple[bool, bytes, int]] = []
+        for from_orig, data, length in self._chunks:
+            flipped.append((not from_orig, data, length))
+        self._chunks = flipped
 
     def finish(self) -> None:
         """Drop what was kept."""
         self._stop()
 
     def _keep(self, from_orig: bool, data: bytes, length: int) -> None:
-        self._chunk_from_orig.append(from_orig)
-        self._chunk_data.append(data)
-        self._chunk_length.append(length)
+        self._chunks.append((from_orig, data, length))
         self._octets += len(data)
 
     def _spend(self) -> None:
-        if self._octets > MAX_MATCHED_OCTETS or len(self._chunk_data) > MAX_MATCHED_CHUNKS:
+        if self._octets > MAX_MATCHED_OCTETS or len(self._chunks) > MAX_MATCHED_CHUNKS:
             self._stop()
 
     def _stop(self) -> None:
         self.alive = False
         self._orig = b""
         self._resp = b""
-        self._chunk_from_orig = []
-        self._chunk_data = []
-        self._chunk_length = []
+        self._chunks.clear()
 
     def _fire(self, rules: int, in_stream: bool) -> None:
         self._fired |= rules
@@ -159,15 +156,13 @@ class ContentMatcher(Analyzer):
 
     def _replay(self, analyzer: Analyzer, in_stream: bool) -> None:
         # Whole even if the analyzer gives up midway: it is taken off after the packet.
-        for index in range(len(self._chunk_data)):
-            data = self._chunk_data[index]
-            from_orig = self._chunk_from_orig[index]
+        for from_orig, data, length in self._chunks:
             if not in_stream:
-                analyzer.datagram(from_orig, data, self._chunk_length[index])
+                analyzer.datagram(from_orig, data, length)
             elif len(data) > 0:
                 analyzer.stream(from_orig, data)
             else:
-                analyzer.gap(from_orig, self._chunk_length[index])
+                analyzer.gap(from_orig, length)
 
 
 @final

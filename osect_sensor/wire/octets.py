@@ -37,6 +37,14 @@ def u32le(data: bytes, offset: int) -> int:
     return data[offset + 3] << 24 | data[offset + 2] << 16 | data[offset + 1] << 8 | data[offset]
 
 
+def microseconds(seconds: int, fraction: int) -> int:
+    """``seconds`` since the epoch (up to 32 bits) and ``fraction`` (microseconds) as one time.
+
+    In two halves: mypyc multiplies by big integers where a factor has more than 30 bits.
+    """
+    return ((seconds >> 16) * 1_000_000 << 16) + (seconds & 0xFFFF) * 1_000_000 + fraction
+
+
 def mac_text(data: bytes, offset: int) -> str:
     """Six octets at ``offset`` as ``00:11:22:33:44:55``."""
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from osect_sensor.wire.octets import u16, u16le, u32, u32le
+from osect_sensor.wire.octets import microseconds, u16, u16le, u32, u32le
 from osect_sensor.wire.reader import MAX_CAPTURED_LENGTH, CaptureReader
 from osect_sensor.wire.source import CaptureError, OctetSource
 
@@ -124,7 +124,7 @@ class PcapReader(CaptureReader):
             position = 0
         if self._nanoseconds:
             fraction //= 1000
-        self.timestamp = seconds * 1_000_000 + fraction
+        self.timestamp = microseconds(seconds, fraction)
         self.offset = position + header
         self.position = position + header + captured
         self.wire_length = length

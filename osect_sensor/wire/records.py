@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from osect_sensor.wire.octets import u32, u32le
+from osect_sensor.wire.octets import microseconds, u32, u32le
 from osect_sensor.wire.reader import MAX_CAPTURED_LENGTH
 
 RECORD_HEADER: Final = 16
@@ -48,7 +48,7 @@ def walk(
             return position, packets, DAMAGED, last
         if end - position - RECORD_HEADER < captured:
             break
-        timestamp = seconds * 1_000_000 + (fraction // 1000 if nanoseconds else fraction)
+        timestamp = microseconds(seconds, fraction // 1000 if nanoseconds else fraction)
         if timestamp >= until:
             return position, packets, LATER, timestamp
         if timestamp < since:
