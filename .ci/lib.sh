@@ -44,6 +44,11 @@ add_backports() {
         as_root tee /etc/apt/preferences.d/osect-backports >/dev/null
 }
 
+# The pages that people look at are tested in a browser; Ubuntu has it only as a snap.
+browser() {
+    [ "$(. /etc/os-release && echo "$ID")" = debian ] && echo chromium
+}
+
 install_packages() {
     wanted=$(missing_packages "$@")
     [ -n "$wanted" ] || return 0
