@@ -131,9 +131,10 @@ class ConnectionTable:
         """Which connections to look at once a second of capture time has passed."""
         self._wheel_second: int = 0
         self._previous: int = 0
-        """Time of the packet before the current one."""
+        """The latest time before the current packet."""
         self._clock: int = 0
-        """The latest time so far."""
+        """The latest time so far. Timers go by it: to a packet that comes from the past, what was
+        silent until now is over, and what it begins itself is over with the next packet."""
         self._checks: list[int] = []
         """Heap of the times at which connections are checked for silence. Unlike other timers
         these run at the first packet after they are due and start anew from it, so the seconds of
@@ -192,7 +193,8 @@ class ConnectionTable:
 
     def packet_done(self, now: int) -> None:
         """Remember the time of the packet that was just processed."""
-        self._previous = now
+        if now > self._previous:
+            self._previous = now
 
     def _turn(self, second: int, now: int) -> None:
         wheel = self._wheel
@@ -383,8 +385,8 @@ class ConnectionTable:
             endpoint = self._other_tcp_end(key)
         if endpoint is not None:
             connection = endpoint.connection
-            if now >= connection.due:
-                if self._expired(connection, now, True):
+            if self._clock >= connection.due:
+                if self._expired(connection, self._clock, True):
                     self._remove(connection)
                     endpoint = None
                 else:
@@ -466,7 +468,7 @@ class ConnectionTable:
             destination_port,
         )
         self._begin(connection, packet, INACTIVITY)
-        connection.expire_due = packet.timestamp + SYN_TIMEOUT
+        connection.expire_due = self._clock + SYN_TIMEOUT
         endpoint = TcpEndpoint(connection, True, key)
         connection.orig = endpoint
         self._tcp[key] = endpoint
@@ -638,8 +640,8 @@ class ConnectionTable:
     def _still_live(self, endpoint: Endpoint, packet: Packet) -> Endpoint | None:
         """The endpoint, or None if its connection has timed out by now."""
         connection = endpoint.connection
-        if packet.timestamp >= connection.due:
-            if self._expired(connection, packet.timestamp, True):
+        if self._clock >= connection.due:
+            if self._expired(connection, self._clock, True):
                 self._remove(connection)
                 return None
             self._schedule(connection)

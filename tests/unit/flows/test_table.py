@@ -408,11 +408,23 @@ def test_a_check_that_was_called_off_ends_nothing() -> None:
     assert len(wire.finish()) == 1
 
 
-def test_packets_out_of_order_in_time_are_survived() -> None:
+def test_packets_out_of_order_in_time_are_all_counted() -> None:
     wire = Wire()
     for moment in (100, 50, 0, 200, 10):
         wire.udp(5_000, 6_000, b"x", moment)
     assert sum(found.orig_pkts for found in wire.finish()) == 5
+
+
+@pytest.mark.parametrize(("step", "connections"), [(59, 1), (61, 3)])
+def test_timers_go_by_the_latest_time_although_packets_come_from_the_past(
+    step: int, connections: int
+) -> None:
+    wire = Wire()
+    wire.udp(7_000, 6_000, b"x", 1_000)
+    for _ in range(3):
+        wire.udp(5_000, 6_000, b"x", 1_000 - step)
+    found = [one for one in wire.finish() if one.id_orig_p == 5_000]
+    assert len(found) == connections
 
 
 def test_the_oldest_connection_makes_room_when_the_table_is_full() -> None:
