@@ -83,6 +83,7 @@ def _set_state(endpoint: TcpEndpoint, peer: TcpEndpoint, state: int) -> None:
         return
     if not _in_handshake(state) and _in_handshake(before) and _in_handshake(peer.state):
         endpoint.connection.inactivity_timeout = TCP_INACTIVITY
+        endpoint.connection.due = 0
     endpoint.previous_state = before
     endpoint.state = state
 
