@@ -65,8 +65,8 @@ class Sensor:
 
     def line(self, *words: str) -> list[str]:
         """The command line of a subcommand."""
-        head = [*self.prefix, sys.executable, "-m", "osect_sensor", words[0]]
-        return [*head, "--config", str(self.config), *words[1:]]
+        head = [*self.prefix, sys.executable, "-m", "osect_sensor"]
+        return [*head, *words, "--config", str(self.config)]
 
     def start(self, *words: str, stdin: int | IO[bytes] | None = None) -> subprocess.Popen[bytes]:
         """Start a subcommand; what it says goes to the log."""

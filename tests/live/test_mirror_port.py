@@ -15,111 +15,30 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from mirror_port import (
+    MirrorPort,
+    capture_status,
+    captured,
+    columns,
+    listening,
+    mirror_port,
+    missing,
+    stop,
+)
 from sensor import BUILT, Sensor, members, wait_for
 
 FACTORY = BUILT / "factory_minute.pcap"
 
-TIMES = ("ts", "duration", "rtt", "ts_end", "start-time", "end-time", "uid", "tunnel_parents")
-"""Columns that depend on when the packets came."""
-
 TIMED_OUT = ("yaf_flow.log",)
-
-
-def missing() -> str:
-    if os.geteuid() != 0:
-        return "needs root, for network namespaces"
-    for program in ("ip", "tcpdump", "tcpreplay"):
-        if shutil.which(program) is None:
-            return f"{program} is not installed"
-    probe = subprocess.run(
-        ["ip", "netns", "add", "osect-probe"], capture_output=True, text=True, check=False
-    )
-    if probe.returncode != 0:
-        return f"no network namespaces here: {probe.stderr.strip()}"
-    subprocess.run(["ip", "netns", "del", "osect-probe"], check=True)
-    return ""
-
 
 REASON = missing()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
 
 
-class MirrorPort:
-    """Two namespaces and the wire between them."""
-
-    def __init__(self, name: str) -> None:
-        self.plant = f"{name}-plant"
-        self.sensor = f"{name}-sensor"
-
-    def ip(self, *words: str) -> None:
-        subprocess.run(["ip", *words], check=True, capture_output=True)
-
-    def up(self) -> None:
-        for space in (self.plant, self.sensor):
-            self.ip("netns", "add", space)
-        self.ip(
-            "link", "add", "mirror", "mtu", "9000", "netns", self.plant,
-            "type", "veth", "peer", "name", "eth1", "mtu", "9000", "netns", self.sensor,
-        )  # fmt: skip
-        for space, link in ((self.plant, "mirror"), (self.sensor, "eth1")):
-            # Nothing but the capture: no neighbor discovery of the kernel's own.
-            self.ip("netns", "exec", space, "sysctl", "-qw", f"net.ipv6.conf.{link}.disable_ipv6=1")
-            self.ip("-n", space, "link", "set", link, "up")
-
-    def down(self) -> None:
-        for space in (self.plant, self.sensor):
-            subprocess.run(["ip", "netns", "del", space], check=False, capture_output=True)
-
-    def send(self, capture: Path, *options: str) -> None:
-        subprocess.run(
-            ["ip", "netns", "exec", self.plant, "tcpreplay", "-q", "-i", "mirror", *options,
-             str(capture)],
-            check=True,
-            capture_output=True,
-        )  # fmt: skip
-
-
 @pytest.fixture
 def port() -> Iterator[MirrorPort]:
-    made = MirrorPort(f"osect{os.getpid()}")
-    made.down()
-    made.up()
-    yield made
-    made.down()
-
-
-def columns(logs: dict[str, str], name: str) -> list[tuple[str, ...]]:
-    left: list[int] = []
-    found: list[tuple[str, ...]] = []
-    for line in logs[name].splitlines():
-        if line.startswith(("#fields\t", "#ts\t")):
-            names = line.removeprefix("#fields\t").removeprefix("#").split("\t")
-            left = [at for at, column in enumerate(names) if column not in TIMES]
-        elif line and not line.startswith("#"):
-            values = line.split("\t")
-            found.append(tuple(values[at] for at in left) if left else tuple(values[1:]))
-    return sorted(found)
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 0
-
-
-def capture_status(sensor: Sensor) -> dict[str, object]:
-    data = json.loads((sensor.root / "run" / "capture.json").read_text())
-    assert isinstance(data, dict)
-    return data
-
-
-def captured(sensor: Sensor, packets: int) -> bool:
-    stream = sensor.root / "run" / "capture.json"
-    return stream.exists() and capture_status(sensor)["packets"] == packets
-
-
-def listening(sensor: Sensor) -> bool:
-    path = sensor.root / "run" / "capture.json"
-    return path.exists() and capture_status(sensor)["state"] == "capturing"
+    with mirror_port() as made:
+        yield made
 
 
 def test_rows_of_a_capture_over_the_wire_are_those_of_its_replay(
