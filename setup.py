@@ -35,7 +35,8 @@ def extensions() -> list[object]:
         return []
     from mypyc.build import mypycify
 
-    options = ["--config-file=pyproject.toml", *compiled_modules()]
+    # An isolated build has none of our requirements.
+    options = ["--config-file=pyproject.toml", "--ignore-missing-imports", *compiled_modules()]
     units = mypycify(
         options,
         opt_level=os.environ.get("OSECT_COMPILE_OPT_LEVEL", "3"),
