@@ -6,6 +6,7 @@ a replay. ``OSECT_KILLS`` says how many processes are killed; releases run it wi
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import json
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from minutes import feed
 from mirror_port import MirrorPort, columns, listening, mirror_port, missing, stop
 from sensor import BUILT, Sensor, members, wait_for
 
+from osect_sensor.generators.suricata import EVE_FILE
 from osect_sensor.service.segments import MICROSECONDS, list_segments, segment_name
 
 FACTORY = BUILT / "factory_minute.pcap"
@@ -67,10 +69,10 @@ def sending_to(cloud: MockCloud) -> dict[str, object]:
 class Site:
     """A sensor at a mirror port: three processes, of which one is in the port's namespace."""
 
-    def __init__(self, root: Path, port: MirrorPort, cloud: MockCloud) -> None:
+    def __init__(self, root: Path, port: MirrorPort, cloud: MockCloud, **settings: object) -> None:
         self.port = port
         self.cloud = cloud
-        settings = sending_to(cloud) | {
+        settings |= sending_to(cloud) | {
             # Rows of connections come when these end: how often one is reported depends on time.
             "sensor__report_interval": 0,
             "capture__interface": "eth1",
@@ -153,10 +155,12 @@ def count(capture: bytes) -> int:
     return packets
 
 
-def replayed(directory: Path, *captures: Path) -> dict[str, str]:
-    line = [sys.executable, "-m", "osect_sensor", "replay", *map(str, captures)]
+def replayed(directory: Path, rules: Path | None) -> dict[str, str]:
+    line = [sys.executable, "-m", "osect_sensor", "replay", str(FACTORY)]
     (directory / "none.fp").touch()
     line += ["-o", str(directory / "logs"), "--fingerprints", str(directory / "none.fp")]
+    if rules is not None:
+        line += ["--rules", str(rules)]
     subprocess.run(line, check=True, capture_output=True)
     return {path.name: path.read_text() for path in (directory / "logs").iterdir()}
 
@@ -167,6 +171,16 @@ def kept_rows(cloud: MockCloud, name: str) -> list[tuple[str, ...]]:
     for window in cloud.logs.iterdir():
         rows += columns({name: (window / name).read_text()}, name)
     return sorted(rows)
+
+
+def events(text: str) -> list[str]:
+    """Events of an eve.json without times, and what Suricata numbers as it goes."""
+    found = [json.loads(line) for line in text.splitlines()]
+    for event in found:
+        for key in ("timestamp", "flow_id", "pcap_cnt"):
+            event.pop(key, None)
+        event.get("flow", {}).pop("start", None)
+    return sorted(json.dumps(event, sort_keys=True) for event in found)
 
 
 def comparable(name: str, rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -183,7 +197,7 @@ def comparable(name: str, rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return rows
 
 
-def assert_whole(site: Site, tmp_path: Path) -> None:
+def assert_whole(site: Site, tmp_path: Path, rules: Path | None = None) -> None:
     """All archives are at the cloud once, keep the contract, and have the rows of a replay."""
     cloud = site.cloud
     written = site.written()
@@ -191,16 +205,19 @@ def assert_whole(site: Site, tmp_path: Path) -> None:
     assert sorted(path.name for path in cloud.archives.iterdir()) == written
     uploaded = site.sensor.root / "state" / "uploaded"
     assert sorted(path.name for path in uploaded.iterdir()) == written
-    events = cloud.events("archive")
-    taken = [event for event in events if event.outcome in ("kept", "again")]
+    requests = cloud.events("archive")
+    taken = [event for event in requests if event.outcome in ("kept", "again")]
     assert {(event.label_id, event.client) for event in taken} == {("plant-3", "sensor")}
-    assert [event for event in events if event.outcome in ("conflict", "refused")] == []
-    assert [event.violations for event in events if event.total] == []
-    recorded = replayed(tmp_path, FACTORY)
-    total = 0
+    assert [event for event in requests if event.outcome in ("conflict", "refused")] == []
+    assert [event.violations for event in requests if event.total] == []
+    recorded = replayed(tmp_path, rules)
+    kept_events = "".join((window / EVE_FILE).read_text() for window in cloud.logs.iterdir())
+    if rules is not None:
+        assert '"cyclic"' in kept_events
+        assert events(kept_events) == events(recorded[EVE_FILE])
+    del recorded[EVE_FILE]
+    total = kept_events.count("\n")
     for name in sorted(recorded):
-        if name == "eve.json":
-            continue
         got = kept_rows(cloud, name)
         total += len(got)
         assert comparable(name, got) == comparable(name, columns(recorded, name)), name
@@ -208,16 +225,29 @@ def assert_whole(site: Site, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def site(tmp_path: Path, port: MirrorPort, cloud: MockCloud) -> Iterator[Site]:
-    made = Site(tmp_path / "sensor", port, cloud)
-    yield made
-    made.end()
+def make_site(tmp_path: Path, port: MirrorPort, cloud: MockCloud) -> Iterator[Callable[..., Site]]:
+    with contextlib.ExitStack() as stack:
+
+        def make(**settings: object) -> Site:
+            site = Site(tmp_path / "sensor", port, cloud, **settings)
+            stack.callback(site.end)
+            return site
+
+        yield make
 
 
 @needs_namespaces
 def test_the_cloud_has_the_rows_of_a_replay_though_it_fails_in_between(
-    tmp_path: Path, site: Site, cloud: MockCloud
+    tmp_path: Path, make_site: Callable[..., Site], cloud: MockCloud
 ) -> None:
+    rules = None
+    settings: dict[str, object] = {}
+    if shutil.which("suricata") is not None:
+        rules = tmp_path / "suricata.rules"
+        rules.write_text('alert udp any any -> any 61450 (msg:"cyclic"; sid:1; rev:1;)\n')
+        # It takes up to two seconds for a window.
+        settings = {"suricata__enabled": True, "suricata__rules": str(rules), "sensor__period": 5}
+    site = make_site(**settings)
     for name in ("capture", "run", "upload"):
         site.start(name)
     assert cloud.wait_for(lambda one: len(one.kept()) > 0, PATIENCE), site.tail()
@@ -231,13 +261,14 @@ def test_the_cloud_has_the_rows_of_a_replay_though_it_fails_in_between(
     assert cloud.faults.injected == {"status": 2, "reset": 2, "lost-response": 2}
     outcomes = [event.outcome for event in cloud.events("archive")]
     assert outcomes.count("status") == outcomes.count("reset") == outcomes.count("again") == 2
-    assert_whole(site, tmp_path)
+    assert_whole(site, tmp_path, rules)
 
 
 @needs_namespaces
 def test_processes_killed_in_turn_lose_and_invent_no_row(
-    tmp_path: Path, site: Site, cloud: MockCloud
+    tmp_path: Path, make_site: Callable[..., Site], cloud: MockCloud
 ) -> None:
+    site = make_site()
     names = ("capture", "run", "upload")
     for name in names:
         site.start(name)
