@@ -21,11 +21,12 @@ class Encapsulation:
     __slots__ = ("kind", "outer", "uid")
 
     def __init__(self, kind: str, uid: str, outer: Encapsulation | None) -> None:
-        self.kind: Final = kind
+        # Not Final, which compiled is enforced: a kept state is filled in from outside.
+        self.kind: str = kind
         """``IP``, ``GRE``, ``TEREDO``, ``VXLAN``, ``GENEVE`` or ``GTPV1``."""
-        self.uid: Final = uid
+        self.uid: str = uid
         """uid of the connection (or of the address pair) that carries the tunnel."""
-        self.outer: Final = outer
+        self.outer: Encapsulation | None = outer
 
 
 @final

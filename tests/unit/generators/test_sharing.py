@@ -20,7 +20,7 @@ LOGS = [log for log in OSECT_2023.logs if log.name != "eve"]
 
 
 def rows(directory: Path) -> dict[str, list[list[str]]]:
-    return {log.name: sorted(read_log(directory / log.file_name, log).rows) for log in LOGS}
+    return {log.name: sorted(read_log(str(directory / log.file_name), log).rows) for log in LOGS}
 
 
 def generate(capture: Path, directory: Path, share: int, shares: int) -> NativeGenerator:

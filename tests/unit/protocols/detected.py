@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from osect_sensor.flows.analyzer import (
-    Connection,
     deliver_datagram,
     deliver_end_of_stream,
     deliver_gap,
     deliver_stream,
     finish_all,
 )
+from osect_sensor.flows.recording import RecordingConnection
 from osect_sensor.logs.sink import CollectingSink
 from osect_sensor.protocols.detection import DetectionContext
 from osect_sensor.wire.packet import TCP, UDP
@@ -28,18 +28,6 @@ UNUSUAL = 34567
 """A port that no protocol is registered for."""
 
 
-class Endpoints(Connection):
-    """A connection outside any flow table."""
-
-    size = 0
-
-    def make_uid(self) -> str:
-        return "C1"
-
-    def payload_size(self) -> int:
-        return self.size
-
-
 class Detected:
     """One connection under detection."""
 
@@ -56,7 +44,7 @@ class Detected:
             context = DetectionContext(CollectingSink())
             context.now = START
         self.context = context
-        self.connection = Endpoints(context, protocol, orig, resp, 40000, port)
+        self.connection = RecordingConnection(context, protocol, orig, resp, 40000, port)
         self.connection.analyzers = []
         context.attach(self.connection)
 
