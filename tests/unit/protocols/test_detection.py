@@ -13,7 +13,7 @@ from detected import (
     services_of,
 )
 
-from osect_sensor.flows.analyzer import Analyzer
+from osect_sensor.flows.recording import RecordingAnalyzer
 from osect_sensor.logs.sink import CollectingSink
 from osect_sensor.protocols.detection import (
     MAX_EXPECTED,
@@ -95,18 +95,6 @@ def test_a_protocol_that_failed_on_its_port_is_tried_again_by_content() -> None:
     assert detected.attached == [""]
 
 
-class _Probe(Analyzer):
-    def __init__(self, detected: Detected) -> None:
-        super().__init__(detected.connection, "probe")
-        self.heard: list[tuple[str, bool, int]] = []
-
-    def stream(self, from_orig: bool, data: bytes) -> None:
-        self.heard.append(("stream", from_orig, len(data)))
-
-    def gap(self, from_orig: bool, length: int) -> None:
-        self.heard.append(("gap", from_orig, length))
-
-
 def test_what_is_attached_by_content_hears_the_same_octets_once() -> None:
     detected = Detected()
     request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -124,12 +112,12 @@ def test_gaps_before_any_octet_are_not_replayed() -> None:
     detected = Detected()
     matcher = detected.connection.analyzers[0]
     assert isinstance(matcher, ContentMatcher)
-    probe = _Probe(detected)
+    probe = RecordingAnalyzer(detected.connection, "probe")
     matcher.gap(ORIG, 7)
     matcher.stream(ORIG, b"ab")
     matcher.gap(RESP, 9)
     matcher._replay(probe, True)
-    assert probe.heard == [("stream", True, 2), ("gap", False, 9)]
+    assert (probe.orig, probe.resp, probe.gaps) == (b"ab", b"", [(False, 9)])
 
 
 def test_flipping_turns_what_was_kept() -> None:
