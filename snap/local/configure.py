@@ -18,8 +18,8 @@ from typing import Any
 
 from osect_sensor import config
 
-OTHER_OPTIONS = frozenset({"log", "system"})
-"""Not ours: snapd's own."""
+KEY = re.compile(r"(?:# )?([\w-]+) = ")
+"""A key of the configuration, also where its default is shown in a comment."""
 
 
 def snapctl(*arguments: str) -> str:
@@ -32,8 +32,6 @@ def snapctl(*arguments: str) -> str:
 def options(tree: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
     """(section, key, value) of each option that snapd has."""
     for section, values in tree.items():
-        if section in OTHER_OPTIONS:
-            continue
         if not isinstance(values, dict):
             sys.exit(f"{section}: no such option; options are SECTION.KEY, as capture.interface")
         for key, value in values.items():
@@ -42,20 +40,24 @@ def options(tree: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
 
 def with_option(text: str, section: str, key: str, value: object) -> str:
     """The configuration ``text`` with one key set, in its place, comments kept."""
-    line = f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    shown = json.dumps(value, ensure_ascii=False)
     lines = text.splitlines()
     try:
         start = lines.index(f"[{section}]") + 1
     except ValueError:
-        return "\n".join([*lines, "", f"[{section}]", line]) + "\n"
+        return "\n".join([*lines, "", f"[{section}]", f"{key} = {shown}"]) + "\n"
     end = next((i for i in range(start, len(lines)) if lines[i].startswith("[")), len(lines))
-    pattern = re.compile(rf"(# )?{re.escape(key)} = ")
-    places = [i for i in range(start, end) if pattern.match(lines[i])]
-    if places:
-        # The last: where both a comment and a value are there, the value follows.
-        lines[places[-1]] = line
+    place, key_there = -1, key
+    for number in range(start, end):
+        match = KEY.match(lines[number])
+        if match is not None and match[1].replace("-", "_") == key:
+            # The last one: where both a comment and a value are there, the value follows. Its
+            # spelling is the configuration's, which has hyphens in the names of logs.
+            place, key_there = number, match[1]
+    if place >= 0:
+        lines[place] = f"{key_there} = {shown}"
     else:
-        lines.insert(start, line)
+        lines.insert(start, f"{key} = {shown}")
     return "\n".join(lines) + "\n"
 
 
@@ -80,9 +82,8 @@ def restart_running() -> None:
 def main() -> None:
     """Run the hook."""
     path = Path(os.environ[config.CONFIG_VARIABLE])
-    # A null option is one that was unset.
-    given = [option for option in options(json.loads(snapctl("get", "-d") or "{}"))
-             if option[2] is not None]  # fmt: skip
+    names = [section.replace("_", "-") for section in config.SECTIONS]
+    given = list(options(json.loads(snapctl("get", "-d", *names) or "{}")))
     if path.exists() and not given:
         return
     text = path.read_text(encoding="utf-8") if path.exists() else config.example()
@@ -93,9 +94,8 @@ def main() -> None:
     new.write_text(text, encoding="utf-8")
     check(new)
     new.replace(path)
-    for section, _, _ in given:
-        for name in {section, section.replace("_", "-")}:
-            snapctl("unset", name)
+    for name in sorted({section.replace("_", "-") for section, _, _ in given}):
+        snapctl("unset", name)
     if given:
         restart_running()
 

@@ -152,3 +152,41 @@ check_logs() {
         osect-sensor replay reference.pcap -o logs
         osect-harness check logs'
 }
+
+# boot_and_run ROOT OPTIONS...: boot systemd there, without a network, and run /root/services as a unit; the options
+# are systemd-nspawn's.
+boot_and_run() {
+    cat >"$1/root/test" <<'END'
+#!/bin/sh
+cd /root
+./services >/root/log 2>&1
+echo $? >/root/code
+END
+    chmod 755 "$1/root/test"
+    cat >"$1/etc/systemd/system/packages-test.service" <<'END'
+[Unit]
+After=multi-user.target
+[Service]
+Type=oneshot
+ExecStart=/root/test
+ExecStopPost=/usr/bin/systemctl poweroff --no-block
+TimeoutStartSec=400
+[Install]
+WantedBy=graphical.target
+END
+    mkdir -p "$1/etc/systemd/system/graphical.target.wants"
+    ln -s ../packages-test.service "$1/etc/systemd/system/graphical.target.wants/"
+    # /run of its own: nspawn leaves its sockets there.
+    unshare --mount --propagation private --pid --fork --kill-child sh -c '
+        root=$1
+        shift
+        mount -t tmpfs tmpfs /run
+        mount -t proc proc /proc
+        exec timeout -k 10 500 systemd-nspawn --quiet --directory "$root" --private-network \
+            --register=no --keep-unit --console=pipe "$@" --boot' boot "$@" </dev/null
+    # It leaves the control groups that it made, with nothing in them.
+    find /sys/fs/cgroup/*/payload /sys/fs/cgroup/*/supervisor -depth -type d -exec rmdir {} + \
+        2>/dev/null || true
+    cat "$1/root/log"
+    test "$(cat "$1/root/code")" = 0
+}
