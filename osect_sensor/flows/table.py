@@ -369,14 +369,7 @@ class ConnectionTable:
         if remaining < 20 or 0 < length < 20:
             self.rejected += 1
             return None
-        if packet.address_length == 4 and packet.source + 8 == transport:
-            key = data[packet.source : packet.source + 12]
-        else:
-            key = (
-                data[packet.source : packet.source + packet.address_length]
-                + data[packet.destination : packet.destination + packet.address_length]
-                + data[transport : transport + 4]
-            )
+        key = _ends(packet)
         now = packet.timestamp
         flags = data[transport + 13]
         twin = 0
@@ -530,14 +523,7 @@ class ConnectionTable:
         if remaining < 8 or 0 < length < 8:
             self.rejected += 1
             return None
-        if packet.address_length == 4 and packet.source + 8 == transport:
-            key = data[packet.source : packet.source + 12]
-        else:
-            key = (
-                data[packet.source : packet.source + packet.address_length]
-                + data[packet.destination : packet.destination + packet.address_length]
-                + data[transport : transport + 4]
-            )
+        key = _ends(packet)
         now = packet.timestamp
         endpoint = self._udp.get(key)
         if endpoint is None:
@@ -707,6 +693,19 @@ class ConnectionTable:
             endpoint.packets += 1
             endpoint.ip_octets += packet.ip_length
         return connection
+
+
+def _ends(packet: Packet) -> bytes:
+    """Addresses and ports of a TCP or UDP packet as they stand in it: its sender's key."""
+    data = packet.data
+    transport = packet.transport
+    if packet.address_length == 4 and packet.source + 8 == transport:
+        return data[packet.source : packet.source + 12]
+    return (
+        data[packet.source : packet.source + packet.address_length]
+        + data[packet.destination : packet.destination + packet.address_length]
+        + data[transport : transport + 4]
+    )
 
 
 def _may_expire(connection: FlowConnection, orig: int, resp: int) -> bool:
