@@ -34,7 +34,7 @@ step() {
     code=$?
     set -e
     if [ "$code" != 0 ]; then
-        tail -n 60 "$WORK/step.log" >&2
+        tail -n 200 "$WORK/step.log" >&2
         fail "$what: failed with code $code"
     fi
     say "$what: $(($(date +%s) - began)) s"
@@ -153,8 +153,8 @@ check_logs() {
         osect-harness check logs'
 }
 
-# boot_and_run ROOT OPTIONS...: boot systemd there, without a network, and run /root/services as a unit; the options
-# are systemd-nspawn's.
+# boot_and_run ROOT OPTIONS...: boot systemd there, without a network, and run /root/services as a unit.
+# The options are systemd-nspawn's; ON_BOOT is a command to run that with.
 boot_and_run() {
     cat >"$1/root/test" <<'END'
 #!/bin/sh
@@ -182,7 +182,7 @@ END
         shift
         mount -t tmpfs tmpfs /run
         mount -t proc proc /proc
-        exec timeout -k 10 500 systemd-nspawn --quiet --directory "$root" --private-network \
+        exec ${ON_BOOT-} timeout -k 10 500 systemd-nspawn --quiet --directory "$root" --private-network \
             --register=no --keep-unit --console=pipe "$@" --boot' boot "$@" </dev/null
     # It leaves the control groups that it made, with nothing in them.
     find /sys/fs/cgroup/*/payload /sys/fs/cgroup/*/supervisor -depth -type d -exec rmdir {} + \
