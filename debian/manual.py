@@ -67,7 +67,7 @@ def header(title: str, section: int) -> str:
 def prose(text: str) -> str:
     """Paragraphs of a help text; those that click shows as they are (``\\b``) stay so."""
     parts = []
-    for paragraph in re.split(r"\n[ \t]*\n", text.strip("\n")):
+    for paragraph in re.split(r"\n[ \t]*\n|\n(?=[ \t]*[\x08])", text.strip("\n")):
         if paragraph.lstrip().startswith("\b"):
             lines = paragraph.lstrip().removeprefix("\b").strip("\n")
             parts.append(f".PP\n.nf\n{escaped(lines)}\n.fi\n")
