@@ -7,7 +7,10 @@ payload, one that carries them when the headers of the response end or break its
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 MAX_KEPT: Final = 8192
 """Octets of one direction kept while an exchange is undecided: p0f's limit a flow."""
@@ -27,7 +30,7 @@ _HTTP: Final = 1
 _OVER: Final = -1
 
 
-def _is_name(octet: int) -> bool:
+def _is_name(octet: i64) -> bool:
     return (
         48 <= octet <= 57 or 65 <= octet <= 90 or 97 <= octet <= 122 or octet == 45 or octet == 95
     )
@@ -42,11 +45,11 @@ class Exchange:
     def __init__(self) -> None:
         self._request: bytes = b""
         self._response: bytes = b""
-        self._state: int = _UNDECIDED
+        self._state: i64 = _UNDECIDED
         self._request_done: bool = False
-        self._position: int = 0
+        self._position: i64 = 0
         """Where parsing of the current direction goes on."""
-        self._headers: int = 0
+        self._headers: i64 = 0
 
     def take(self, from_client: bool, payload: bytes) -> bool:
         """Take the next payload in sequence; answers whether the flow is still of interest."""
@@ -113,7 +116,7 @@ class Exchange:
         self._position = end + 1
         return self._take_headers(response, False, more_may_come)
 
-    def _end_of_start_line(self, data: bytes) -> int:
+    def _end_of_start_line(self, data: bytes) -> i64:
         """Offset of the line feed or of the end of ``data``; -1 for binary or endless lines."""
         offset = self._position
         while offset < len(data) and offset < _MAX_START_LINE:

@@ -9,7 +9,7 @@ by FIN, RST, data p0f has no use for, age, or because the table is full.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.fingerprint.database import Database
 from osect_sensor.fingerprint.exchange import Exchange
@@ -25,7 +25,10 @@ from osect_sensor.fingerprint.signature import (
 from osect_sensor.flows.analyzer import Counters
 from osect_sensor.logs.rows import FingerprintRow
 from osect_sensor.logs.sink import RowSink
-from osect_sensor.wire.octets import ipv4_text, mac_text, u16, u32
+from osect_sensor.wire.octets import ipv4_text, mac_text, u8, u16, u32
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 MAX_FLOWS: Final = 1000
 """Live flows before the oldest tenth is dropped: p0f's default ``-m``."""
@@ -70,7 +73,8 @@ _MAX_GUESSED_OFFSET: Final = 40
 _IPV4: Final = 0x0800
 _IPV6: Final = 0x86DD
 _VLAN: Final = 0x8100
-_OTHER_VLANS: Final = (0x88A8, 0x9100)
+_QINQ: Final = 0x88A8
+_QINQ_OLD: Final = 0x9100
 _TCP: Final = 6
 _FRAGMENT: Final = 44
 
@@ -82,9 +86,9 @@ class _Host:
     __slots__ = ("flows", "last_seen")
 
     def __init__(self) -> None:
-        self.last_seen: int = 0
+        self.last_seen: i64 = 0
         """Second of its last SYN."""
-        self.flows: int = 0
+        self.flows: i64 = 0
         """Live flows it takes part in."""
 
 
@@ -106,21 +110,21 @@ class _Flow:
         "server",
     )
 
-    def __init__(self, key: bytes, bucket: int, client: bytes, server: bytes) -> None:
+    def __init__(self, key: bytes, bucket: i64, client: bytes, server: bytes) -> None:
         self.key: bytes = key
         """Addresses and ports as in the SYN."""
-        self.bucket: int = bucket
+        self.bucket: i64 = bucket
         self.client: bytes = client
         self.server: bytes = server
-        self.created: int = 0
-        self.next_client: int = 0
+        self.created: i64 = 0
+        self.next_client: i64 = 0
         """Sequence number expected from the client."""
-        self.next_server: int = 0
+        self.next_server: i64 = 0
         self.answered: bool = False
         """Whether a SYN+ACK was seen."""
         self.probe: bool = False
         """Whether p0f-sendsyn made it: such packets make no rows."""
-        self.peer_mss: int = 0
+        self.peer_mss: i64 = 0
         """MSS of the SYN."""
         self.exchange: Exchange | None = None
 
@@ -132,10 +136,10 @@ class Fingerprinter:
         self._sink: Final = sink
         self._database: Final = database
         self._counters: Final = counters
-        self._packets: int = 0
-        self._now: int = 0
+        self._packets: i64 = 0
+        self._now: i64 = 0
         """Second of the current packet."""
-        self._last_expiry: int = 0
+        self._last_expiry: i64 = 0
         self._flows: Final[dict[bytes, _Flow]] = {}
         """Live flows in order of creation."""
         self._filter: Final[list[int]] = [0] * _BUCKETS
@@ -147,7 +151,7 @@ class Fingerprinter:
         self._signature: Final = Signature()
         self._guessed_offsets: Final[dict[int, int]] = {}
 
-    def frame(self, timestamp: int, link_type: int, data: bytes, start: int, end: int) -> None:
+    def frame(self, timestamp: i64, link_type: i64, data: bytes, start: i64, end: i64) -> None:
         """Take the frame ``data[start:end]``, as captured at ``timestamp`` (microseconds).
 
         ``link_type`` is the capture's LINKTYPE_ value.
@@ -160,7 +164,7 @@ class Fingerprinter:
             kind = u16(data, start + 12)
             ip = start + 14
             tag = 0
-            if kind == _VLAN or kind in _OTHER_VLANS:
+            if kind in (_VLAN, _QINQ, _QINQ_OLD):
                 tag = kind
                 kind = u16(data, start + 16)
                 ip = start + 18
@@ -176,7 +180,7 @@ class Fingerprinter:
             ip = self._network_offset(link_type, data, start, end)
             if ip < 0 or end - ip < 10:
                 return
-            version = data[ip] >> 4
+            version = u8(data, ip) >> 4
             if version != 4 and version != 6:
                 return
             if link_type == _LINK_LINUX_SLL:
@@ -188,14 +192,14 @@ class Fingerprinter:
             self._count_packet(timestamp)
         self._ip_packet(timestamp, link_type, data, start, ip, end)
 
-    def _count_packet(self, timestamp: int) -> None:
+    def _count_packet(self, timestamp: i64) -> None:
         self._now = timestamp // 1_000_000 & 0xFFFFFFFF
         self._packets += 1
         if self._packets % _EXPIRY_PACKETS == 0 and self._now != self._last_expiry:
             self._last_expiry = self._now
             self._expire()
 
-    def _network_offset(self, link_type: int, data: bytes, start: int, end: int) -> int:
+    def _network_offset(self, link_type: i64, data: bytes, start: i64, end: i64) -> i64:
         """Offset of the IP header, or -1 where it is unknown or beyond ``end``."""
         offset = _NETWORK_OFFSETS.get(link_type, _UNKNOWN_OFFSET)
         if offset < 0:
@@ -208,17 +212,17 @@ class Fingerprinter:
         return start + offset if start + offset < end else -1
 
     def _ip_packet(
-        self, timestamp: int, link_type: int, data: bytes, start: int, ip: int, end: int
+        self, timestamp: i64, link_type: i64, data: bytes, start: i64, ip: i64, end: i64
     ) -> None:
-        version = data[ip] >> 4
+        version = u8(data, ip) >> 4
         if version == 4:
             if end - ip < 40:
                 return
-            header = (data[ip] & 0x0F) * 4
+            header = (u8(data, ip) & 0x0F) * 4
             total = u16(data, ip + 2)
             if total > end - ip or header < 20 or header + 20 > total or total < 40:
                 return
-            if data[ip + 9] != _TCP or u16(data, ip + 6) & 0x3FFF != 0:
+            if u8(data, ip + 9) != _TCP or u16(data, ip + 6) & 0x3FFF != 0:
                 return
             source = ip + 12
             size = 4
@@ -227,18 +231,18 @@ class Fingerprinter:
                 return
             header = 40
             total = u16(data, ip + 4) + 40
-            if total > end - ip or total < 60 or data[ip + 6] != _TCP:
+            if total > end - ip or total < 60 or u8(data, ip + 6) != _TCP:
                 return
             source = ip + 8
             size = 16
         else:
             return
         tcp = ip + header
-        tcp_header = (data[tcp + 12] >> 4) * 4
+        tcp_header = (u8(data, tcp + 12) >> 4) * 4
         payload_length = total - header - tcp_header
         if tcp_header < 20 or payload_length < 0:
             return
-        flags = data[tcp + 13] & (SYN | ACK | FIN | RST)
+        flags = u8(data, tcp + 13) & (SYN | ACK | FIN | RST)
         if flags & (SYN | ACK) != flags and flags & SYN != 0:
             return
         if flags == 0 or flags & (FIN | RST) == FIN | RST:
@@ -293,15 +297,15 @@ class Fingerprinter:
         else:
             self._take_data(flow, to_server, data, tcp, tcp + tcp_header, payload_length)
 
-    def _read_signature(self, data: bytes, ip: int, tcp: int, payload_length: int) -> None:
-        if data[ip] >> 4 == 4:
+    def _read_signature(self, data: bytes, ip: i64, tcp: i64, payload_length: i64) -> None:
+        if u8(data, ip) >> 4 == 4:
             self._signature.read_ipv4(data, ip)
         else:
             self._signature.read_ipv6(data, ip)
         self._signature.read_tcp(data, tcp, payload_length)
 
     def _take_syn(
-        self, flow: _Flow, timestamp: int, link_type: int, data: bytes, start: int, source: int
+        self, flow: _Flow, timestamp: i64, link_type: i64, data: bytes, start: i64, source: i64
     ) -> None:
         signature = self._signature
         flow.peer_mss = signature.mss
@@ -312,7 +316,7 @@ class Fingerprinter:
             self._drop(flow)
 
     def _take_answer(
-        self, flow: _Flow, timestamp: int, link_type: int, data: bytes, start: int, source: int
+        self, flow: _Flow, timestamp: i64, link_type: i64, data: bytes, start: i64, source: i64
     ) -> None:
         if self._emit("syn+ack", flow.peer_mss, timestamp, link_type, data, start, source):
             self._drop(flow)
@@ -320,12 +324,12 @@ class Fingerprinter:
     def _emit(
         self,
         mod: str,
-        peer_mss: int,
-        timestamp: int,
-        link_type: int,
+        peer_mss: i64,
+        timestamp: i64,
+        link_type: i64,
         data: bytes,
-        start: int,
-        source: int,
+        start: i64,
+        source: i64,
     ) -> bool:
         """Emit the current signature's row; answers whether a userland tool sent the packet.
 
@@ -347,7 +351,7 @@ class Fingerprinter:
         return record is not None and record.application
 
     def _take_data(
-        self, flow: _Flow, to_server: bool, data: bytes, tcp: int, start: int, length: int
+        self, flow: _Flow, to_server: bool, data: bytes, tcp: i64, start: i64, length: i64
     ) -> None:
         """Take a plain segment: what is not next in sequence p0f neglects."""
         sequence = u32(data, tcp + 4)
@@ -366,7 +370,7 @@ class Fingerprinter:
         if not flow.exchange.take(to_server, data[start : start + length]):
             self._drop(flow)
 
-    def _new_flow(self, flow: _Flow, sequence: int) -> _Flow:
+    def _new_flow(self, flow: _Flow, sequence: i64) -> _Flow:
         if len(self._flows) > MAX_FLOWS:
             self._drop_oldest_flows()
         flow.created = self._now
@@ -435,32 +439,32 @@ class Fingerprinter:
             del self._hosts[address]
 
 
-def _carries_tcp(data: bytes, ip: int, end: int, version: int) -> bool:
+def _carries_tcp(data: bytes, ip: i64, end: i64, version: i64) -> bool:
     """Whether libpcap's filter ``tcp`` accepts the IP packet, whole or a fragment."""
     if version == 4:
-        return ip + 10 <= end and data[ip + 9] == _TCP
+        return ip + 10 <= end and u8(data, ip + 9) == _TCP
     if ip + 7 > end:
         return False
-    if data[ip + 6] == _FRAGMENT:
-        return ip + 41 <= end and data[ip + 40] == _TCP
-    return data[ip + 6] == _TCP
+    if u8(data, ip + 6) == _FRAGMENT:
+        return ip + 41 <= end and u8(data, ip + 40) == _TCP
+    return u8(data, ip + 6) == _TCP
 
 
-def _guess_offset(data: bytes, start: int, end: int) -> int:
+def _guess_offset(data: bytes, start: i64, end: i64) -> i64:
     """The first even offset at which something like IP with TCP begins, or -1."""
     offset = 0
     while offset < _MAX_GUESSED_OFFSET and end - start - offset >= 40:
         ip = start + offset
-        version = data[ip] >> 4
-        if version == 6 and end - ip >= 60 and data[ip + 6] == _TCP:
+        version = u8(data, ip) >> 4
+        if version == 6 and end - ip >= 60 and u8(data, ip + 6) == _TCP:
             return offset
-        if version == 4 and data[ip + 9] == _TCP:
+        if version == 4 and u8(data, ip + 9) == _TCP:
             return offset
         offset += 2
     return -1
 
 
-def _address_text(data: bytes, offset: int, version: int) -> str:
+def _address_text(data: bytes, offset: i64, version: i64) -> str:
     """An address as p0f writes it: eight groups for IPv6, none left out."""
     if version == 4:
         return ipv4_text(data, offset)

@@ -6,9 +6,12 @@ The notation is described in section 5 of p0f's README:
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.wire.octets import u16, u32
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 SYN: Final = 0x02
 FIN: Final = 0x01
@@ -110,30 +113,30 @@ class Signature:
     )
 
     def __init__(self) -> None:
-        self.version: int = 0
+        self.version: i64 = 0
         """IP version, 4 or 6."""
-        self.ttl: int = 0
-        self.ip_option_length: int = 0
+        self.ttl: i64 = 0
+        self.ip_option_length: i64 = 0
         """Octets of IPv4 options."""
-        self.header_length: int = 0
+        self.header_length: i64 = 0
         """Octets of the IP and TCP headers together."""
-        self.flags: int = 0
+        self.flags: i64 = 0
         """Which of SYN, ACK, FIN and RST are set."""
-        self.mss: int = 0
+        self.mss: i64 = 0
         """Maximum segment size option, 0 when absent."""
-        self.window: int = 0
-        self.scale: int = 0
+        self.window: i64 = 0
+        self.scale: i64 = 0
         """Window scale option, 0 when absent."""
-        self.timestamp: int = 0
+        self.timestamp: i64 = 0
         """Sender's own timestamp (TSval), 0 when absent."""
         self.layout: bytes = b""
         """Option kinds in the order of their appearance, one octet each."""
-        self.end_padding: int = 0
+        self.end_padding: i64 = 0
         """Octets behind an end-of-options option."""
-        self.quirks: int = 0
-        self.payload_length: int = 0
+        self.quirks: i64 = 0
+        self.payload_length: i64 = 0
 
-    def read_ipv4(self, data: bytes, ip: int) -> None:
+    def read_ipv4(self, data: bytes, ip: i64) -> None:
         """Take what an IPv4 header at ``ip`` tells (its length was checked)."""
         self.version = 4
         self.ttl = data[ip + 8]
@@ -155,7 +158,7 @@ class Signature:
             quirks |= QUIRK_ZERO_ID
         self.quirks = quirks
 
-    def read_ipv6(self, data: bytes, ip: int) -> None:
+    def read_ipv6(self, data: bytes, ip: i64) -> None:
         """Take what an IPv6 header at ``ip`` tells."""
         self.version = 6
         self.ttl = data[ip + 7]
@@ -169,7 +172,7 @@ class Signature:
             quirks |= QUIRK_ECN
         self.quirks = quirks
 
-    def read_tcp(self, data: bytes, tcp: int, payload_length: int) -> None:
+    def read_tcp(self, data: bytes, tcp: i64, payload_length: i64) -> None:
         """Take what a TCP header at ``tcp`` tells, behind ``read_ipv4`` or ``read_ipv6``."""
         header_length = (data[tcp + 12] >> 4) * 4
         self.header_length += header_length
@@ -196,7 +199,7 @@ class Signature:
             self.quirks |= _QUIRK_PUSH
         self._read_options(data, tcp + 20, tcp + header_length)
 
-    def _read_options(self, data: bytes, offset: int, end: int) -> None:
+    def _read_options(self, data: bytes, offset: i64, end: i64) -> None:
         """Read TCP options the way p0f does: odd lengths are quirks, not ends, where it can."""
         self.mss = 0
         self.scale = 0
@@ -272,7 +275,7 @@ class Signature:
             self.quirks |= _QUIRK_BAD_OPTIONS
         self.layout = bytes(kinds)
 
-    def text(self, peer_mss: int) -> str:
+    def text(self, peer_mss: i64) -> str:
         """The raw signature; ``peer_mss`` is the MSS of the SYN that a SYN+ACK answers, or 0."""
         distance = guessed_distance(self.ttl)
         hops = "?" if distance > MAX_DISTANCE else str(distance)
@@ -301,7 +304,7 @@ class Signature:
         )
 
 
-def guessed_distance(ttl: int) -> int:
+def guessed_distance(ttl: i64) -> i64:
     """Hops since the sender, were its initial TTL the next of 32, 64, 128 and 255."""
     if ttl <= 32:
         return 32 - ttl
@@ -312,7 +315,7 @@ def guessed_distance(ttl: int) -> int:
     return 255 - ttl
 
 
-def window_multiple(signature: Signature, peer_mss: int) -> tuple[int, bool]:
+def window_multiple(signature: Signature, peer_mss: i64) -> tuple[i64, bool]:
     """How many MSS (or, second, MTU) the window is, -1 when it is no whole number of either.
 
     The divisors and their order are p0f's: stacks compute the window from their own MSS, from

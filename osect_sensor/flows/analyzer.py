@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from osect_sensor.logs.sink import RowSink
 from osect_sensor.wire.octets import address_text
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 
 class Counters:
@@ -26,7 +29,7 @@ class AnalysisContext:
     """
 
     def __init__(self, sink: RowSink) -> None:
-        self.now: int = 0
+        self.now: i64 = 0
         """Time of the packet being processed, microseconds since the epoch."""
         self.sink: RowSink = sink
         self.counters: Counters = Counters()
@@ -37,10 +40,10 @@ class AnalysisContext:
         self,
         originator: bytes,
         responder: bytes,
-        responder_port: int,
-        protocol: int,
+        responder_port: i64,
+        protocol: i64,
         service: str,
-        lifetime: int,
+        lifetime: i64,
     ) -> None:
         """Attach ``service``'s analyzer to a connection that is about to come (FTP data, …).
 
@@ -72,29 +75,29 @@ class Connection:
     def __init__(
         self,
         context: AnalysisContext,
-        protocol: int,
+        protocol: i64,
         orig_address: bytes,
         resp_address: bytes,
-        orig_port: int,
-        resp_port: int,
+        orig_port: i64,
+        resp_port: i64,
     ) -> None:
         self.context: AnalysisContext = context
-        self.protocol: int = protocol
+        self.protocol: i64 = protocol
         """IP protocol number: 6, 17, 1 or 58."""
         self.orig_address: bytes = orig_address
         self.resp_address: bytes = resp_address
-        self.orig_port: int = orig_port
-        self.resp_port: int = resp_port
-        self.start: int = 0
+        self.orig_port: i64 = orig_port
+        self.resp_port: i64 = resp_port
+        self.start: i64 = 0
         """Time of the first packet, microseconds."""
         self.services: list[str] = NO_SERVICES
         """Confirmed service names in the order of their confirmation."""
         self.analyzers: list[Analyzer] = NO_ANALYZERS
         """Analyzers that receive this connection's payload, in order of attachment. Replace the
         list to attach the first one; the table walks it by index, so appending is safe."""
-        self.inactivity_timeout: int = 0
+        self.inactivity_timeout: i64 = 0
         """Microseconds of silence after which the connection ends."""
-        self.silence_check: int = 0
+        self.silence_check: i64 = 0
         """Microseconds between looks at the connection, counted from its start; a look that finds
         silence for at least this long less one second ends the connection. 0 for none."""
         self.partial: bool = False

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.flows.analyzer import AnalysisContext, Connection
 from osect_sensor.flows.uid import UidSource
 from osect_sensor.logs.rows import UNSET, ConnRow
 from osect_sensor.wire.octets import mac_text
 from osect_sensor.wire.packet import TCP, UDP, Encapsulation
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 # Endpoint states (RFC 9293 seen from outside, as Zeek tells them apart).
 INACTIVE: Final = 0
@@ -55,10 +58,10 @@ class Endpoint:
         self.is_orig: bool = is_orig
         self.key: bytes = key
         """Addresses and ports in the order of this end's packets: its key in the table."""
-        self.packets: int = 0
-        self.ip_octets: int = 0
+        self.packets: i64 = 0
+        self.ip_octets: i64 = 0
         """Sum of the total lengths in the IP headers."""
-        self.octets: int = -1
+        self.octets: i64 = -1
         """Payload octets by the transport's length field, -1 while nothing was seen."""
 
 
@@ -96,41 +99,41 @@ class TcpEndpoint(Endpoint):
 
     def __init__(self, connection: FlowConnection, is_orig: bool, key: bytes) -> None:
         super().__init__(connection, is_orig, key)
-        self.state: int = INACTIVE
-        self.previous_state: int = INACTIVE
-        self.start_seq: int = 0
+        self.state: i64 = INACTIVE
+        self.previous_state: i64 = INACTIVE
+        self.start_seq: i64 = 0
         """Sequence number of the SYN (or where it must have been)."""
-        self.last_seq: int = 0
+        self.last_seq: i64 = 0
         """One past the highest sequence number seen, modulo 2**32."""
-        self.seq_wraps: int = 0
-        self.ack_seq: int = 0
+        self.seq_wraps: i64 = 0
+        self.ack_seq: i64 = 0
         """Highest acknowledgement of this end's data, modulo 2**32."""
-        self.ack_wraps: int = 0
-        self.fin_count: int = 0
-        self.fin_seq: int = 0
+        self.ack_wraps: i64 = 0
+        self.fin_count: i64 = 0
+        self.fin_seq: i64 = 0
         """Relative sequence number behind the FIN."""
         self.did_close: bool = False
-        self.last_syn: int = 0
-        self.last_fin: int = 0
-        self.last_rst: int = 0
-        self.gap_count: int = 0
-        self.gap_threshold: int = 1
-        self.retransmissions: int = 0
-        self.retransmission_threshold: int = 1
-        self.zero_windows: int = 0
-        self.zero_window_threshold: int = 1
-        self.next_seq: int = 1
+        self.last_syn: i64 = 0
+        self.last_fin: i64 = 0
+        self.last_rst: i64 = 0
+        self.gap_count: i64 = 0
+        self.gap_threshold: i64 = 1
+        self.retransmissions: i64 = 0
+        self.retransmission_threshold: i64 = 1
+        self.zero_windows: i64 = 0
+        self.zero_window_threshold: i64 = 1
+        self.next_seq: i64 = 1
         """Relative sequence number of the next octet to deliver; the SYN is number 0."""
-        self.trim_seq: int = 1
+        self.trim_seq: i64 = 1
         """Everything before this was acknowledged and is forgotten."""
-        self.stored_end: int = 1
+        self.stored_end: i64 = 1
         """End of the highest segment taken and not yet acknowledged."""
         self.pending: list[tuple[int, int, bytes]] | None = None
         """Segments beyond a hole: start, end, content (empty if nobody wants it); sorted."""
         self.skip_deliveries: bool = False
         self.did_eof: bool = False
 
-    def relative_ack(self) -> int:
+    def relative_ack(self) -> i64:
         """How far the other end acknowledged, as a relative sequence number."""
         return (self.ack_wraps << 32) + self.ack_seq - self.start_seq
 
@@ -138,7 +141,7 @@ class TcpEndpoint(Endpoint):
         """Whether nothing beyond the SYN was acknowledged."""
         return 0 <= self.relative_ack() <= 1
 
-    def size(self, peer_state: int) -> int:
+    def size(self, peer_state: i64) -> int:
         """Payload octets sent, from the sequence space; unsigned 64 bits as Zeek has it."""
         if (
             self.state == RESET
@@ -149,7 +152,7 @@ class TcpEndpoint(Endpoint):
             return 0
         last = (self.seq_wraps << 32) + self.last_seq
         ack = (self.ack_wraps << 32) + self.ack_seq
-        size = (last if last > ack else ack) - self.start_seq
+        size: int = (last if last > ack else ack) - self.start_seq
         if size != 0:
             size -= 1
         if self.fin_count > 0 and size != 0:
@@ -200,28 +203,28 @@ class FlowConnection(Connection):
         self,
         context: AnalysisContext,
         uids: UidSource,
-        protocol: int,
+        protocol: i64,
         orig_address: bytes,
         resp_address: bytes,
-        orig_port: int,
-        resp_port: int,
+        orig_port: i64,
+        resp_port: i64,
     ) -> None:
         super().__init__(context, protocol, orig_address, resp_address, orig_port, resp_port)
         self._uids: UidSource = uids
-        self.last: int = 0
+        self.last: i64 = 0
         """Time of the last packet that counts, microseconds."""
         self.orig: Endpoint | None = None
         self.resp: Endpoint | None = None
         """Absent until its first packet (TCP: until anything but the first SYN came)."""
         self.history: str = ""
-        self.history_seen: int = 0
+        self.history_seen: i64 = 0
         self.macs: bytes = NO_MACS
         """Responder's and originator's MAC as in the first frame; empty without link layer."""
-        self.missed: int = 0
+        self.missed: i64 = 0
         """Octets of payload that never came."""
         self.live: bool = True
         """Whether the table still holds it."""
-        self.twin: int = 0
+        self.twin: i64 = 0
         """How many connections began between the same ends in the same microsecond before it."""
         self.attached: bool = False
         """Whether analyzers were chosen (at the first payload)."""
@@ -229,15 +232,15 @@ class FlowConnection(Connection):
         self.tunnel: TunnelState | None = None
         """Set once the connection is looked at as a tunnel."""
         self.tunnel_parents: list[str] | None = None
-        self.due: int = 0
+        self.due: i64 = 0
         """No timer of this connection fires before this time."""
-        self.wheel_second: int = 0
+        self.wheel_second: i64 = 0
         """The second under which the table will look at it next."""
         # When each timer fires, microseconds; 0 for a timer that does not run.
-        self.attempt_due: int = 0
-        self.expire_due: int = 0
-        self.delete_due: int = 0
-        self.report_due: int = 0
+        self.attempt_due: i64 = 0
+        self.expire_due: i64 = 0
+        self.delete_due: i64 = 0
+        self.report_due: i64 = 0
         self.reported: Reported | None = None
         self.active: bool = True
         """False once the connection finished or was reset: no more expiry checks."""
@@ -259,7 +262,7 @@ class FlowConnection(Connection):
             self.twin,
         )
 
-    def _mac(self, offset: int) -> str:
+    def _mac(self, offset: i64) -> str:
         if len(self.macs) < 12:
             return ""
         mac = self.macs[offset : offset + 6]
@@ -358,7 +361,7 @@ class FlowConnection(Connection):
             else:
                 self.context.counters.count("tunnel parents left out: too many")
 
-    def tcp_states(self) -> tuple[int, int]:
+    def tcp_states(self) -> tuple[i64, i64]:
         """States of originator and responder."""
         orig = self.orig
         resp = self.resp
@@ -442,7 +445,8 @@ class FlowConnection(Connection):
 def reversed_key(key: bytes) -> bytes:
     """The key of the other direction: addresses and ports exchanged."""
     size = (len(key) - 4) // 2
-    return key[size : 2 * size] + key[:size] + key[2 * size + 2 :] + key[2 * size : 2 * size + 2]
+    ports = 2 * size
+    return b"%b%b%b%b" % (key[size:ports], key[:size], key[ports + 2 :], key[ports : ports + 2])
 
 
 def same_tunnel(one: Encapsulation | None, other: Encapsulation | None) -> bool:
@@ -457,7 +461,7 @@ def same_tunnel(one: Encapsulation | None, other: Encapsulation | None) -> bool:
     return one is None and other is None
 
 
-def tcp_state_name(orig: int, resp: int, both_empty: bool, history: str) -> str:
+def tcp_state_name(orig: i64, resp: i64, both_empty: bool, history: str) -> str:
     """The state of a TCP connection from the states of its ends (Zeek's ``conn_state``)."""
     orig_quiet = orig in (INACTIVE, PARTIAL)
     resp_quiet = resp in (INACTIVE, PARTIAL)

@@ -5,7 +5,10 @@ These are the ports that stock Zeek registers as ``likely_server_ports``.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 _TCP_PORTS: Final = [
     21, 22, 25, 53, 79, 80, 81, 88, 135, 139, 143, 389, 443, 445, 502, 563, 585, 587, 614, 631, 636,
@@ -29,11 +32,11 @@ _TCP: Final = _flags(_TCP_PORTS)
 _UDP: Final = _flags(_UDP_PORTS)
 
 
-def is_likely_tcp_server(port: int) -> bool:
+def is_likely_tcp_server(port: i64) -> bool:
     """Whether stock Zeek takes this TCP port for a server's."""
     return _TCP[port] != 0
 
 
-def is_likely_udp_server(port: int) -> bool:
+def is_likely_udp_server(port: i64) -> bool:
     """Whether stock Zeek takes this UDP port for a server's."""
     return _UDP[port] != 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.flows.analyzer import (
     NO_ANALYZERS,
@@ -33,8 +33,11 @@ from osect_sensor.flows.tcp import (
     TcpTracker,
 )
 from osect_sensor.flows.uid import UidSource
-from osect_sensor.wire.octets import u16, u32
+from osect_sensor.wire.octets import u8, u16, u32
 from osect_sensor.wire.packet import ICMP, TCP, UDP, Packet
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 SYN_TIMEOUT: Final = 5 * SECOND
 """First look at a TCP connection after its first packet (Zeek's ``tcp_SYN_timeout``)."""
@@ -55,7 +58,7 @@ _NEVER: Final = 1 << 60
 _BROADCAST: Final = b"\xff\xff\xff\xff"
 
 
-def icmp_counterpart(icmp_type: int) -> int:
+def icmp_counterpart(icmp_type: i64) -> i64:
     """The ICMP type that answers ``icmp_type``, -1 where none does (RFC 792, 950, 1256)."""
     if icmp_type == 8:
         return 0
@@ -72,7 +75,7 @@ def icmp_counterpart(icmp_type: int) -> int:
     return -1
 
 
-def icmpv6_counterpart(icmp_type: int) -> int:
+def icmpv6_counterpart(icmp_type: i64) -> i64:
     """The ICMPv6 type that answers ``icmp_type``, -1 where none does (RFC 4443, 4861, 6275)."""
     if icmp_type in (128, 130, 133, 135, 139, 144):
         return icmp_type + 1
@@ -115,8 +118,8 @@ class ConnectionTable:
         self,
         context: AnalysisContext,
         uids: UidSource,
-        report_interval: int,
-        limit: int = MAX_CONNECTIONS,
+        report_interval: i64,
+        limit: i64 = MAX_CONNECTIONS,
     ) -> None:
         self._context: AnalysisContext = context
         self._uids: UidSource = uids
@@ -124,15 +127,15 @@ class ConnectionTable:
         self._tcp: dict[bytes, TcpEndpoint] = {}
         self._udp: dict[bytes, Endpoint] = {}
         self._icmp: dict[bytes, Endpoint] = {}
-        self._limit: int = limit
+        self._limit: i64 = limit
         self._connections: dict[FlowConnection, int] = {}
         """Live connections in order of their beginning."""
         self._wheel: dict[int, list[FlowConnection]] = {}
         """Which connections to look at once a second of capture time has passed."""
-        self._wheel_second: int = 0
-        self._previous: int = 0
+        self._wheel_second: i64 = 0
+        self._previous: i64 = 0
         """The latest time before the current packet."""
-        self._clock: int = 0
+        self._clock: i64 = 0
         """The latest time so far. Timers go by it: to a packet that comes from the past, what was
         silent until now is over, and what it begins itself is over with the next packet."""
         self._checks: list[int] = []
@@ -141,14 +144,14 @@ class ConnectionTable:
         the wheel are too coarse. An entry outlives its connection by one interval at most."""
         self._silent: dict[int, list[FlowConnection]] = {}
         """Which connections to check at those times."""
-        self._next_check: int = _NEVER
-        self.report_interval: int = report_interval
+        self._next_check: i64 = _NEVER
+        self.report_interval: i64 = report_interval
         """Microseconds between rows of a long-lived connection, 0 for a row at its end only."""
-        self.rejected: int = 0
+        self.rejected: i64 = 0
         """Packets whose transport header was missing or cut off."""
-        self.evicted: int = 0
+        self.evicted: i64 = 0
         """Connections ended early because the table was full."""
-        self.total: int = 0
+        self.total: i64 = 0
         """Connections so far."""
 
     def __len__(self) -> int:
@@ -156,7 +159,7 @@ class ConnectionTable:
 
     # Time
 
-    def advance(self, now: int) -> None:
+    def advance(self, now: i64) -> None:
         """Move the clock: end what timed out in the seconds that have passed."""
         if now > self._clock:
             self._clock = now
@@ -166,7 +169,7 @@ class ConnectionTable:
         if second > self._wheel_second:
             self._turn(second, now)
 
-    def _check_silence(self, now: int) -> None:
+    def _check_silence(self, now: i64) -> None:
         """End the connections whose check finds them silent."""
         checks = self._checks
         while len(checks) > 0 and checks[0] <= now:
@@ -180,7 +183,7 @@ class ConnectionTable:
                     self._check_at(connection, now + interval)
         self._next_check = checks[0] if len(checks) > 0 else _NEVER
 
-    def _check_at(self, connection: FlowConnection, due: int) -> None:
+    def _check_at(self, connection: FlowConnection, due: i64) -> None:
         """Have a connection checked for silence."""
         others = self._silent.get(due)
         if others is not None:
@@ -191,12 +194,12 @@ class ConnectionTable:
         if due < self._next_check:
             self._next_check = due
 
-    def packet_done(self, now: int) -> None:
+    def packet_done(self, now: i64) -> None:
         """Remember the time of the packet that was just processed."""
         if now > self._previous:
             self._previous = now
 
-    def _turn(self, second: int, now: int) -> None:
+    def _turn(self, second: i64, now: i64) -> None:
         wheel = self._wheel
         first = self._wheel_second
         self._wheel_second = second
@@ -211,7 +214,7 @@ class ConnectionTable:
             if key in wheel:
                 self._look_at(wheel.pop(key), key, now)
 
-    def _look_at(self, connections: list[FlowConnection], key: int, now: int) -> None:
+    def _look_at(self, connections: list[FlowConnection], key: i64, now: i64) -> None:
         for connection in connections:
             if connection.live and connection.wheel_second == key:
                 connection.wheel_second = 0
@@ -243,7 +246,7 @@ class ConnectionTable:
             else:
                 bucket.append(connection)
 
-    def _expired(self, connection: FlowConnection, now: int, arriving: bool) -> bool:
+    def _expired(self, connection: FlowConnection, now: i64, arriving: bool) -> bool:
         """Run the timers that are due; returns whether they end the connection.
 
         ``arriving`` says whether a packet for the connection is at hand.
@@ -271,7 +274,7 @@ class ConnectionTable:
             self._report(connection, now, arriving)
         return False
 
-    def _report(self, connection: FlowConnection, now: int, arriving: bool) -> None:
+    def _report(self, connection: FlowConnection, now: i64, arriving: bool) -> None:
         """An interim row of a connection that has lived for an interval.
 
         Without a packet for it now, its life ends at its last one so far: if that is too short,
@@ -286,7 +289,7 @@ class ConnectionTable:
 
     # Life and death
 
-    def _begin(self, connection: FlowConnection, packet: Packet, timeout: int) -> None:
+    def _begin(self, connection: FlowConnection, packet: Packet, timeout: i64) -> None:
         now = packet.timestamp
         connection.start = now
         connection.last = now
@@ -371,7 +374,7 @@ class ConnectionTable:
             return None
         key = _ends(packet)
         now = packet.timestamp
-        flags = data[transport + 13]
+        flags = u8(data, transport + 13)
         twin = 0
         endpoint = self._tcp.get(key)
         if endpoint is None:
@@ -399,7 +402,7 @@ class ConnectionTable:
             connection.twin = twin
         else:
             connection = endpoint.connection
-        header = (data[transport + 12] >> 4) * 4
+        header = (u8(data, transport + 12) >> 4) * 4
         if header < 20 or header > length or header > remaining:
             self.rejected += 1
             return connection
@@ -447,7 +450,7 @@ class ConnectionTable:
             self._tcp[end.key] = end
         return end
 
-    def _new_tcp(self, packet: Packet, key: bytes, flags: int) -> TcpEndpoint:
+    def _new_tcp(self, packet: Packet, key: bytes, flags: i64) -> TcpEndpoint:
         size = packet.address_length
         source_port = u16(key, 2 * size)
         destination_port = u16(key, 2 * size + 2)
@@ -481,12 +484,12 @@ class ConnectionTable:
         """Whether a SYN (or SYN+ACK) begins another connection between the same ports."""
         data = packet.data
         transport = packet.transport
-        if data[transport + 12] >> 4 < 5:
+        if u8(data, transport + 12) >> 4 < 5:
             return False
         orig = connection.orig
         resp = connection.resp
         orig_state, resp_state = connection.tcp_states()
-        flags = data[transport + 13]
+        flags = u8(data, transport + 13)
         known = orig
         if flags & ACK:
             if orig_state != INACTIVE:
@@ -648,7 +651,7 @@ class ConnectionTable:
             return None
         if length == 0:
             length = remaining
-        icmp_type = data[transport]
+        icmp_type = u8(data, transport)
         if packet.protocol == ICMP:
             counterpart = icmp_counterpart(icmp_type)
         else:
@@ -658,7 +661,7 @@ class ConnectionTable:
         destination = data[packet.destination : packet.destination + size]
         if counterpart < 0:
             # Nothing answers this type: the other direction is another connection.
-            code = data[transport + 1]
+            code = u8(data, transport + 1)
             key = source + destination + bytes((icmp_type, code, packet.protocol, 1))
             endpoint = self._icmp.get(key)
         else:
@@ -708,7 +711,7 @@ def _ends(packet: Packet) -> bytes:
     )
 
 
-def _may_expire(connection: FlowConnection, orig: int, resp: int) -> bool:
+def _may_expire(connection: FlowConnection, orig: i64, resp: i64) -> bool:
     """Whether a silent connection has probably ended."""
     orig_end = connection.orig
     resp_end = connection.resp

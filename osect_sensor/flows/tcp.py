@@ -6,7 +6,7 @@ columns are defined by them: what counts as established, retransmitted, lost or 
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.flows.analyzer import (
     NO_ANALYZERS,
@@ -33,6 +33,9 @@ from osect_sensor.flows.endpoint import (
     TcpEndpoint,
 )
 from osect_sensor.flows.likely_servers import is_likely_tcp_server
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 FIN: Final = 0x01
 SYN: Final = 0x02
@@ -67,17 +70,17 @@ _DO_CLOSE: Final = 1
 _FINISHED: Final = 2
 
 
-def seq_delta(one: int, other: int) -> int:
+def seq_delta(one: i64, other: i64) -> i64:
     """``one - other`` in sequence space: -2**31 … 2**31 - 1."""
     delta = (one - other) & 0xFFFFFFFF
     return delta - 0x100000000 if delta & 0x80000000 else delta
 
 
-def _in_handshake(state: int) -> bool:
+def _in_handshake(state: i64) -> bool:
     return state <= SYN_ACK_SENT
 
 
-def _set_state(endpoint: TcpEndpoint, peer: TcpEndpoint, state: int) -> None:
+def _set_state(endpoint: TcpEndpoint, peer: TcpEndpoint, state: i64) -> None:
     before = endpoint.state
     if state == before:
         return
@@ -88,7 +91,7 @@ def _set_state(endpoint: TcpEndpoint, peer: TcpEndpoint, state: int) -> None:
     endpoint.state = state
 
 
-def _relative(start_seq: int, current: int, last: int, wraps: int) -> tuple[int, bool]:
+def _relative(start_seq: i64, current: i64, last: i64, wraps: i64) -> tuple[i64, bool]:
     """``current`` relative to ``start_seq``, and whether it lies before the start."""
     delta = seq_delta(current, last)
     if delta < 0:
@@ -113,15 +116,15 @@ class TcpTracker:
         connection: FlowConnection,
         endpoint: TcpEndpoint,
         peer: TcpEndpoint,
-        flags: int,
-        seq: int,
-        ack: int,
-        window: int,
-        length: int,
+        flags: i64,
+        seq: i64,
+        ack: i64,
+        window: i64,
+        length: i64,
         data: bytes,
-        start: int,
-        captured: int,
-        now: int,
+        start: i64,
+        captured: i64,
+        now: i64,
     ) -> None:
         """Take one segment of ``endpoint``.
 
@@ -241,7 +244,7 @@ class TcpTracker:
         if outcome & _DO_CLOSE:
             self._connection_closed(connection, endpoint, peer, outcome & _FINISHED != 0)
 
-    def _advance(self, endpoint: TcpEndpoint, last_seq: int) -> None:
+    def _advance(self, endpoint: TcpEndpoint, last_seq: i64) -> None:
         if last_seq < endpoint.last_seq:
             endpoint.seq_wraps += 1
         endpoint.last_seq = last_seq
@@ -252,9 +255,9 @@ class TcpTracker:
         self,
         connection: FlowConnection,
         endpoint: TcpEndpoint,
-        flags: int,
-        relative_seq: int,
-        length: int,
+        flags: i64,
+        relative_seq: i64,
+        length: i64,
     ) -> None:
         control = flags & (SYN | FIN | RST)
         if control == 0:
@@ -287,7 +290,7 @@ class TcpTracker:
         else:
             self._first(connection, endpoint, SEEN_MULTI_FLAG, "Q")
 
-    def _productive(self, connection: FlowConnection, endpoint: TcpEndpoint, bit: int) -> bool:
+    def _productive(self, connection: FlowConnection, endpoint: TcpEndpoint, bit: i64) -> bool:
         """Before the letter of a data segment or pure ACK: is it new for this end?
 
         A connection that began with a SYN+ACK keeps its direction while it may be a scan; the
@@ -300,7 +303,7 @@ class TcpTracker:
         return connection.history_seen & (bit if endpoint.is_orig else bit << 16) == 0
 
     def _first(
-        self, connection: FlowConnection, endpoint: TcpEndpoint, bit: int, code: str
+        self, connection: FlowConnection, endpoint: TcpEndpoint, bit: i64, code: str
     ) -> bool:
         """Add the letter if it is new for this end; returns whether it was there already."""
         if not endpoint.is_orig:
@@ -319,12 +322,12 @@ class TcpTracker:
         connection: FlowConnection,
         endpoint: TcpEndpoint,
         peer: TcpEndpoint,
-        flags: int,
-        seq: int,
-        length: int,
+        flags: i64,
+        seq: i64,
+        length: i64,
         from_orig: bool,
-        now: int,
-    ) -> int:
+        now: i64,
+    ) -> i64:
         """Move the endpoint's state; returns ``_DO_CLOSE`` and ``_FINISHED`` bits."""
         state = endpoint.state
         if state in (ESTABLISHED, PARTIAL):
@@ -356,12 +359,12 @@ class TcpTracker:
         connection: FlowConnection,
         endpoint: TcpEndpoint,
         peer: TcpEndpoint,
-        flags: int,
-        seq: int,
-        length: int,
+        flags: i64,
+        seq: i64,
+        length: i64,
         from_orig: bool,
-        now: int,
-    ) -> int:
+        now: i64,
+    ) -> i64:
         outcome = 0
         if flags & SYN:
             if from_orig:
@@ -423,8 +426,8 @@ class TcpTracker:
             connection.inactivity_timeout = INTERACTIVE_INACTIVITY
 
     def _leave_established(
-        self, connection: FlowConnection, endpoint: TcpEndpoint, peer: TcpEndpoint, flags: int
-    ) -> int:
+        self, connection: FlowConnection, endpoint: TcpEndpoint, peer: TcpEndpoint, flags: i64
+    ) -> i64:
         outcome = 0
         if flags & (SYN | ACK) == SYN and endpoint.state == PARTIAL and peer.state == INACTIVE:
             _set_state(endpoint, peer, SYN_SENT)
@@ -518,7 +521,7 @@ class TcpTracker:
             connection.close_deferred = False
 
     def _ack_received(
-        self, connection: FlowConnection, endpoint: TcpEndpoint, peer: TcpEndpoint, seq: int
+        self, connection: FlowConnection, endpoint: TcpEndpoint, peer: TcpEndpoint, seq: i64
     ) -> None:
         """``endpoint``'s octets up to ``seq`` were acknowledged: what is missing was lost."""
         if endpoint.fin_count > 0 and endpoint.fin_seq >= 0 and seq >= endpoint.fin_seq:
@@ -530,7 +533,7 @@ class TcpTracker:
             self._check_eof(connection, endpoint, peer)
 
     def _trim(
-        self, connection: FlowConnection, endpoint: TcpEndpoint, peer: TcpEndpoint, seq: int
+        self, connection: FlowConnection, endpoint: TcpEndpoint, peer: TcpEndpoint, seq: i64
     ) -> None:
         if seq > endpoint.next_seq:
             self._undelivered(connection, endpoint, peer, seq)
@@ -540,7 +543,7 @@ class TcpTracker:
         endpoint.trim_seq = seq
 
     def _undelivered(
-        self, connection: FlowConnection, endpoint: TcpEndpoint, peer: TcpEndpoint, up_to: int
+        self, connection: FlowConnection, endpoint: TcpEndpoint, peer: TcpEndpoint, up_to: i64
     ) -> None:
         """Octets before ``up_to`` will not come any more."""
         if up_to <= 2 and connection.partial:
@@ -559,7 +562,7 @@ class TcpTracker:
             endpoint.next_seq = up_to
 
     def _gap(
-        self, connection: FlowConnection, endpoint: TcpEndpoint, peer: TcpEndpoint, length: int
+        self, connection: FlowConnection, endpoint: TcpEndpoint, peer: TcpEndpoint, length: i64
     ) -> None:
         # In other states a gap is an artefact: mismatched RSTs, the unseen past of a partial one.
         if _clean(endpoint) and _clean(peer):
@@ -579,10 +582,10 @@ class TcpTracker:
         connection: FlowConnection,
         endpoint: TcpEndpoint,
         peer: TcpEndpoint,
-        seq: int,
+        seq: i64,
         data: bytes,
-        start: int,
-        length: int,
+        start: i64,
+        length: i64,
     ) -> None:
         """Take a segment's payload, whose first octet has the relative number ``seq``."""
         if endpoint.skip_deliveries:
@@ -616,10 +619,10 @@ class TcpTracker:
         connection: FlowConnection,
         endpoint: TcpEndpoint,
         peer: TcpEndpoint,
-        begin: int,
-        end: int,
+        begin: i64,
+        end: i64,
         data: bytes,
-        start: int,
+        start: i64,
     ) -> None:
         """Deliver or hold the octets ``begin`` to ``end`` of a stream, at ``data[start:]``."""
         if end > endpoint.stored_end:
@@ -640,7 +643,7 @@ class TcpTracker:
             # The other direction is not captured: nothing will ever be acknowledged.
             self._trim(connection, endpoint, peer, endpoint.next_seq)
 
-    def _held(self, endpoint: TcpEndpoint) -> int:
+    def _held(self, endpoint: TcpEndpoint) -> i64:
         """Octets that came and were not acknowledged; holes between them do not count."""
         if endpoint.stored_end - endpoint.trim_seq <= MAX_UNACKED:
             # With the holes it is no more, hence without them neither.
@@ -661,9 +664,9 @@ class TcpTracker:
         self,
         connection: FlowConnection,
         endpoint: TcpEndpoint,
-        length: int,
+        length: i64,
         data: bytes,
-        start: int,
+        start: i64,
     ) -> None:
         """Hand the next ``length`` octets of the stream, at ``data[start:]``, to the analyzers."""
         endpoint.next_seq += length
@@ -677,10 +680,10 @@ class TcpTracker:
         self,
         connection: FlowConnection,
         endpoint: TcpEndpoint,
-        begin: int,
-        end: int,
+        begin: i64,
+        end: i64,
         data: bytes,
-        start: int,
+        start: i64,
     ) -> None:
         """Keep what is new of a segment until the hole before it is filled; old octets win."""
         if endpoint.pending is None:
@@ -726,7 +729,7 @@ class TcpTracker:
             else:
                 self._deliver(connection, endpoint, end - endpoint.next_seq, content, skipped)
 
-    def _drop_delivered(self, endpoint: TcpEndpoint, seq: int) -> None:
+    def _drop_delivered(self, endpoint: TcpEndpoint, seq: i64) -> None:
         """Forget held segments that were acknowledged as a whole."""
         pending = endpoint.pending
         while pending is not None and len(pending) > 0 and pending[0][1] <= seq:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.wire.octets import u32
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _MASK: Final = (1 << 60) - 1
@@ -24,18 +27,18 @@ class UidSource:
     __slots__ = ("_high", "_low")
 
     def __init__(self, seed: int) -> None:
-        self._high: int = (seed >> 60) & _MASK
-        self._low: int = seed & _MASK
+        self._high: i64 = (seed >> 60) & _MASK
+        self._low: i64 = seed & _MASK
 
     def uid(
         self,
-        protocol: int,
+        protocol: i64,
         address: bytes,
-        port: int,
+        port: i64,
         other_address: bytes,
-        other_port: int,
-        start: int,
-        twin: int,
+        other_port: i64,
+        start: i64,
+        twin: i64,
     ) -> str:
         """The id of what began between two ends at ``start`` (microseconds).
 
@@ -67,7 +70,7 @@ class UidSource:
         )
 
 
-def _mix(value: int) -> int:
+def _mix(value: i64) -> i64:
     """Spread the bits of a word (xorshift-multiply on 30-bit halves: no big integers)."""
     high = value >> 30
     low = value & 0x3FFFFFFF

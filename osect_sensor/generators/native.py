@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.fingerprint.database import Database, read_database
 from osect_sensor.fingerprint.fingerprinter import Fingerprinter
@@ -36,9 +36,12 @@ from osect_sensor.wire.decode import (
     UNDECODABLE,
     Decoder,
 )
-from osect_sensor.wire.octets import u16, u32
+from osect_sensor.wire.octets import u8, u16, u32
 from osect_sensor.wire.packet import ICMP, ICMPV6, TCP, UDP, Encapsulation, Packet
 from osect_sensor.wire.reader import CaptureReader
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 IP_IN_IP: Final = 4
 IPV6_IN_IP: Final = 41
@@ -111,7 +114,7 @@ class NativeGenerator:
     )
 
     def __init__(
-        self, sink: RowSink, report_interval: int, seed: int, fingerprints: str = ""
+        self, sink: RowSink, report_interval: i64, seed: i64, fingerprints: str = ""
     ) -> None:
         """``report_interval`` in microseconds (0: one row a connection); ``seed`` for the uids;
         ``fingerprints`` is the text of a p0f database (without one every label is ``???``)."""
@@ -128,12 +131,12 @@ class NativeGenerator:
         """One a level of encapsulation: an inner packet must not overwrite the outer one."""
         self._ip_tunnels: dict[bytes, Encapsulation] = {}
         self._pending: bool = False
-        self._share: int = 0
-        self._shares: int = 1
-        self.packets: int = 0
+        self._share: i64 = 0
+        self._shares: i64 = 1
+        self.packets: i64 = 0
         """Packets seen so far."""
 
-    def take_share(self, share: int, shares: int) -> None:
+    def take_share(self, share: i64, shares: i64) -> None:
         """Process only part of the traffic; others, given the same packets, process the rest.
 
         A pair of stations belongs to one share as a whole, with its fragments and tunnels. What
@@ -147,7 +150,7 @@ class NativeGenerator:
         """Whether an IP packet's pair of addresses is of this share."""
         data = packet.data
         position = packet.network
-        if packet.captured_end - position >= 40 and data[position] >> 4 == 6:
+        if packet.captured_end - position >= 40 and u8(data, position) >> 4 == 6:
             mixed = u32(data, position + 20) ^ u32(data, position + 36)
         elif packet.captured_end - position >= 20:
             mixed = u32(data, position + 12) ^ u32(data, position + 16)
@@ -157,7 +160,7 @@ class NativeGenerator:
         mixed = (mixed ^ mixed >> 16) & 0xFFFF
         return (mixed * 0x9E3B & 0xFFFF) * self._shares >> 16 == self._share
 
-    def read(self, reader: CaptureReader, until: int) -> bool:
+    def read(self, reader: CaptureReader, until: i64) -> bool:
         """Process records of ``reader`` up to the first at or after ``until`` (microseconds).
 
         Returns True if there is such a record (it is processed by the next call), False at the
@@ -180,12 +183,12 @@ class NativeGenerator:
 
     def frame(
         self,
-        timestamp: int,
-        link_type: int,
+        timestamp: i64,
+        link_type: i64,
         data: bytes,
-        start: int,
-        captured: int,
-        wire_length: int,
+        start: i64,
+        captured: i64,
+        wire_length: i64,
     ) -> None:
         """Process one captured frame, ``data[start:start + captured]``."""
         self.packets += 1
@@ -201,9 +204,9 @@ class NativeGenerator:
             # The common frame that p0f has no use for: IPv4 without a tag, but not TCP.
             link_type == LINKTYPE_ETHERNET
             and captured > 24
-            and data[start + 23] != TCP
-            and data[start + 12] == 8
-            and data[start + 13] == 0
+            and u8(data, start + 23) != TCP
+            and u8(data, start + 12) == 8
+            and u8(data, start + 13) == 0
         ):
             self._fingerprinter.frame(timestamp, link_type, data, start, start + captured)
         if timestamp >= END_OF_TIME:
@@ -233,7 +236,7 @@ class NativeGenerator:
             self._field_control.frame(packet)
         self._table.packet_done(timestamp)
 
-    def _link_of_share(self, packet: Packet, link_type: int, frame: int) -> int:
+    def _link_of_share(self, packet: Packet, link_type: i64, frame: i64) -> i64:
         """What the link layer carries, ``UNDECODABLE`` if that is for another share."""
         first = self._share == 0
         self._decoder.counting = first
@@ -245,23 +248,23 @@ class NativeGenerator:
             self._outermost(packet, frame)
         return IP if self._mine(packet) else UNDECODABLE
 
-    def _outermost(self, packet: Packet, frame: int) -> None:
+    def _outermost(self, packet: Packet, frame: i64) -> None:
         """Give packets of other protocols to yaf_flow.log, as they are on the wire."""
         data = packet.data
         position = packet.network
         if packet.captured_end - position >= 20:
-            version = data[position] >> 4
+            version = u8(data, position) >> 4
             protocol = -1
             if version == 4:
-                protocol = data[position + 9]
+                protocol = u8(data, position + 9)
             elif version == 6:
-                protocol = data[position + 6]
+                protocol = u8(data, position + 6)
             if protocol in (TCP, UDP) or protocol == (ICMP if version == 4 else ICMPV6):
                 self._other_ip.advance(packet.timestamp)
                 return
         self._other_ip.add(packet, frame)
 
-    def close_window(self, end: int) -> None:
+    def close_window(self, end: i64) -> None:
         """Emit what became final before ``end`` (microseconds) although no packet came since."""
         self._context.now = end
         self._table.advance(end)
@@ -297,11 +300,11 @@ class NativeGenerator:
             events["fragmented datagrams given up: fragments missing"] = fragments.expired
         return events
 
-    def connections(self) -> int:
+    def connections(self) -> i64:
         """Live connections."""
         return len(self._table)
 
-    def _ip(self, packet: Packet, wire_end: int, cut: int, depth: int) -> None:
+    def _ip(self, packet: Packet, wire_end: i64, cut: i64, depth: i64) -> None:
         """Process an IP packet; ``cut`` octets of its frame were not captured."""
         if self._decoder.ip(packet, wire_end) != IP_WHOLE:
             return
@@ -315,7 +318,7 @@ class NativeGenerator:
         elif protocol in (ICMP, ICMPV6):
             self._table.icmp(packet)
             if protocol == ICMPV6 and packet.captured_end > packet.transport:
-                kind = packet.data[packet.transport]
+                kind = u8(packet.data, packet.transport)
                 if kind in (NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT):
                     neighbor_packet(packet, self._sink)
         elif protocol in (IP_IN_IP, IPV6_IN_IP):
@@ -334,7 +337,7 @@ class NativeGenerator:
                     encapsulation = self._ip_tunnel(packet, "GRE")
                     self._inner(packet, inner, kind, encapsulation, 0, depth)
 
-    def _udp(self, sender: Endpoint, packet: Packet, cut: int, depth: int) -> None:
+    def _udp(self, sender: Endpoint, packet: Packet, cut: i64, depth: i64) -> None:
         """Look for a tunnel, then give the payload to the connection's analyzers."""
         connection = sender.connection
         start = packet.transport + 8
@@ -355,15 +358,15 @@ class NativeGenerator:
             # Both are recognised on any port.
             if (
                 end - start >= 40
-                and data[start] < 0x70
+                and u8(data, start) < 0x70
                 and tunnels.looks_like_teredo(data, start, end)
             ):
                 self._teredo(connection, packet, start, end, cut, depth)
-            elif end - start >= 3 and data[start + 1] == 0x52 and data[start + 2] == 0x11:
+            elif end - start >= 3 and u8(data, start + 1) == 0x52 and u8(data, start + 2) == 0x11:
                 self._ayiya(connection, packet, start, end, cut, depth)
         self._table.deliver(sender, packet)
 
-    def _logged_datagram(self, packet: Packet, start: int, end: int, port: int) -> None:
+    def _logged_datagram(self, packet: Packet, start: i64, end: i64, port: i64) -> None:
         """Rows of the logs that are about one kind of datagram."""
         if port == PORT_DHCP:
             if packet.ip_version == 4:
@@ -382,11 +385,11 @@ class NativeGenerator:
         self,
         connection: FlowConnection,
         packet: Packet,
-        port: int,
-        start: int,
-        end: int,
-        cut: int,
-        depth: int,
+        port: i64,
+        start: i64,
+        end: i64,
+        cut: i64,
+        depth: i64,
     ) -> bool:
         """Follow the tunnel that the responder's port stands for; False for other ports."""
         if port == tunnels.PORT_TEREDO:
@@ -411,7 +414,7 @@ class NativeGenerator:
             return False
         return True
 
-    def _tunnel_state(self, connection: FlowConnection, depth: int) -> TunnelState | None:
+    def _tunnel_state(self, connection: FlowConnection, depth: i64) -> TunnelState | None:
         """The connection's tunnel state, None once the tunnel is not to be followed."""
         state = connection.tunnel
         if state is None:
@@ -428,10 +431,10 @@ class NativeGenerator:
         self,
         connection: FlowConnection,
         packet: Packet,
-        start: int,
-        end: int,
-        cut: int,
-        depth: int,
+        start: i64,
+        end: i64,
+        cut: i64,
+        depth: i64,
     ) -> None:
         state = self._tunnel_state(connection, depth)
         if state is None:
@@ -452,10 +455,10 @@ class NativeGenerator:
         self,
         connection: FlowConnection,
         packet: Packet,
-        start: int,
-        end: int,
-        cut: int,
-        depth: int,
+        start: i64,
+        end: i64,
+        cut: i64,
+        depth: i64,
     ) -> None:
         state = self._tunnel_state(connection, depth)
         if state is None:
@@ -471,10 +474,10 @@ class NativeGenerator:
         self,
         connection: FlowConnection,
         packet: Packet,
-        start: int,
-        end: int,
-        cut: int,
-        depth: int,
+        start: i64,
+        end: i64,
+        cut: i64,
+        depth: i64,
     ) -> None:
         state = self._tunnel_state(connection, depth)
         if state is None:
@@ -491,10 +494,10 @@ class NativeGenerator:
         self,
         connection: FlowConnection,
         packet: Packet,
-        start: int,
-        end: int,
-        cut: int,
-        depth: int,
+        start: i64,
+        end: i64,
+        cut: i64,
+        depth: i64,
     ) -> None:
         state = self._tunnel_state(connection, depth)
         if state is None:
@@ -511,10 +514,10 @@ class NativeGenerator:
         self,
         connection: FlowConnection,
         packet: Packet,
-        start: int,
-        end: int,
-        cut: int,
-        depth: int,
+        start: i64,
+        end: i64,
+        cut: i64,
+        depth: i64,
     ) -> None:
         state = connection.tunnel
         if state is None:
@@ -548,12 +551,12 @@ class NativeGenerator:
         self,
         connection: FlowConnection,
         packet: Packet,
-        inner: int,
-        end: int,
+        inner: i64,
+        end: i64,
         name: str,
-        kind: int,
-        cut: int,
-        depth: int,
+        kind: i64,
+        cut: i64,
+        depth: i64,
     ) -> None:
         """Process the packet that a UDP connection carries."""
         if inner >= end:
@@ -568,11 +571,11 @@ class NativeGenerator:
     def _inner(
         self,
         outer: Packet,
-        start: int,
-        kind: int,
+        start: i64,
+        kind: i64,
         encapsulation: Encapsulation,
-        cut: int,
-        depth: int,
+        cut: i64,
+        depth: i64,
     ) -> None:
         """Process a packet inside another, ``outer.data[start:outer.captured_end]``."""
         depth += 1
@@ -609,7 +612,7 @@ class NativeGenerator:
             self._ip_tunnels[key] = known
         return Encapsulation(known.kind, known.uid, packet.encapsulation)
 
-    def _fits(self, packet: Packet, inner: int, kind: int, end: int) -> bool:
+    def _fits(self, packet: Packet, inner: i64, kind: i64, end: i64) -> bool:
         """Whether the octets up to ``end`` are exactly one IP packet, where that is demanded.
 
         Ethernet padding behind the outer packet counts: Zeek compares with what was captured.

@@ -8,7 +8,7 @@ exponents from 2³¹ seconds on is not imitated, because the contract says decim
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from osect_sensor.logs.rows import (
     UNSET,
@@ -27,6 +27,9 @@ from osect_sensor.logs.rows import (
     NetbiosRow,
     SsdpRow,
 )
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 UNSET_FIELD: Final = "-"
 EMPTY_FIELD: Final = "(empty)"
@@ -55,15 +58,16 @@ def _escape_table(separator: int) -> list[str]:
 
 _ESCAPES: Final = _escape_table(0x09)
 _ESCAPES_IN_SET: Final = _escape_table(0x2C)
-_PLAIN: Final = bytes([octet for octet in range(0x20, 0x7F) if octet != 0x5C])
-_PLAIN_IN_SET: Final = bytes([octet for octet in range(0x20, 0x7F) if octet not in (0x2C, 0x5C)])
+_THOUSANDS: Final = [f"{number:03d}" for number in range(1000)]
+_COUNTS: Final = [str(number) for number in range(1024)]
+"""Small numbers, most of those that are written, as text."""
 
 
-def _escape(value: bytes, plain: bytes, escapes: list[str]) -> str:
+def _escape(value: bytes, in_set: bool) -> str:
     if len(value) == 0:
         return EMPTY_FIELD
-    if len(value.translate(None, plain)) == 0:
-        text = value.decode("ascii")
+    text = value.decode("latin-1")
+    if text.isascii() and text.isprintable() and "\\" not in text and not (in_set and "," in text):
         # A value that looks like a marker has its first octet escaped, so that readers can tell.
         if text == UNSET_FIELD:
             return "\\x2d"
@@ -71,6 +75,7 @@ def _escape(value: bytes, plain: bytes, escapes: list[str]) -> str:
             return "\\x28empty)"
         return text
     parts: list[str] = []
+    escapes = _ESCAPES_IN_SET if in_set else _ESCAPES
     for octet in value:
         parts.append(escapes[octet])
     return "".join(parts)
@@ -80,7 +85,7 @@ def string_text(value: bytes | None) -> str:
     """Octets from the wire as a string value; ``None`` is unset."""
     if value is None:
         return UNSET_FIELD
-    return _escape(value, _PLAIN, _ESCAPES)
+    return _escape(value, False)
 
 
 def strings_text(values: list[bytes] | None) -> str:
@@ -91,7 +96,7 @@ def strings_text(values: list[bytes] | None) -> str:
         return EMPTY_FIELD
     parts: list[str] = []
     for value in values:
-        parts.append(_escape(value, _PLAIN_IN_SET, _ESCAPES_IN_SET))
+        parts.append(_escape(value, True))
     return SET_SEPARATOR.join(parts)
 
 
@@ -104,6 +109,8 @@ def own_text(value: str) -> str:
 
 def count_text(value: int) -> str:
     """A number; ``UNSET`` is unset."""
+    if 0 <= value < len(_COUNTS):
+        return _COUNTS[value]
     if value == UNSET:
         return UNSET_FIELD
     return str(value)
@@ -126,16 +133,15 @@ def bool_text(value: bool) -> str:
     return "T" if value else "F"
 
 
-def time_text(microseconds: int) -> str:
+def time_text(microseconds: i64) -> str:
     """A time or interval, in microseconds, as seconds with six decimals."""
-    if microseconds >= MICROSECONDS:
-        digits = str(microseconds)
-        return digits[:-6] + "." + digits[-6:]
     if microseconds == UNSET:
         return UNSET_FIELD
     if microseconds < 0:
         return "-" + time_text(-microseconds)
-    return "0." + str(MICROSECONDS + microseconds)[1:]
+    seconds = microseconds // MICROSECONDS
+    fraction = microseconds - seconds * MICROSECONDS
+    return f"{seconds}.{_THOUSANDS[fraction // 1000]}{_THOUSANDS[fraction % 1000]}"
 
 
 def intervals_text(values: list[int] | None) -> str:
@@ -215,14 +221,32 @@ def _vlan_text(vlan: int) -> str:
 
 def conn_line(row: ConnRow) -> str:
     """A row of conn.log."""
-    return (
-        f"{time_text(row.ts)}\t{row.uid}\t{row.id_orig_h}\t{row.id_orig_p}\t{row.id_resp_h}"
-        f"\t{row.id_resp_p}\t{row.proto}\t{own_text(row.service)}\t{time_text(row.duration)}"
-        f"\t{count_text(row.orig_bytes)}\t{count_text(row.resp_bytes)}"
-        f"\t{own_text(row.conn_state)}\t-\t-\t{row.missed_bytes}\t{own_text(row.history)}"
-        f"\t{row.orig_pkts}\t{row.orig_ip_bytes}\t{row.resp_pkts}\t{row.resp_ip_bytes}"
-        f"\t{own_text(row.tunnel_parents)}\t{own_text(row.orig_l2_addr)}"
-        f"\t{own_text(row.resp_l2_addr)}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            row.uid,
+            row.id_orig_h,
+            count_text(row.id_orig_p),
+            row.id_resp_h,
+            count_text(row.id_resp_p),
+            row.proto,
+            own_text(row.service),
+            time_text(row.duration),
+            count_text(row.orig_bytes),
+            count_text(row.resp_bytes),
+            own_text(row.conn_state),
+            "-",
+            "-",
+            count_text(row.missed_bytes),
+            own_text(row.history),
+            count_text(row.orig_pkts),
+            count_text(row.orig_ip_bytes),
+            count_text(row.resp_pkts),
+            count_text(row.resp_ip_bytes),
+            own_text(row.tunnel_parents),
+            own_text(row.orig_l2_addr),
+            f"{own_text(row.resp_l2_addr)}\n",
+        ]
     )
 
 
@@ -231,51 +255,111 @@ def flow_line(row: FlowRow) -> str:
     start = row.start // 1000
     end = row.end // 1000
     rtt = (row.start + row.rtt) // 1000 - start
-    return (
-        f"{_milliseconds_text(start)}\t{_millisecond_time_text(start)}"
-        f"\t{_millisecond_time_text(end)}\t{_milliseconds_text(end - start)}"
-        f"\t{_milliseconds_text(rtt)}\t{row.protocol}\t{row.source}\t0\t{row.destination}\t0"
-        f"\t{row.source_mac or _NO_MAC}\t{row.destination_mac or _NO_MAC}"
-        f"\t0\t0\t0\t0\t00000000\t00000000\t{_vlan_text(row.vlan)}"
-        f"\t{_vlan_text(row.reverse_vlan)}\t{row.packets}\t{row.octets}\t{row.reverse_packets}"
-        f"\t{row.reverse_octets}\t{row.end_reason}\n"
+    return "\t".join(
+        [
+            _milliseconds_text(start),
+            _millisecond_time_text(start),
+            _millisecond_time_text(end),
+            _milliseconds_text(end - start),
+            _milliseconds_text(rtt),
+            count_text(row.protocol),
+            row.source,
+            "0",
+            row.destination,
+            "0",
+            row.source_mac or _NO_MAC,
+            row.destination_mac or _NO_MAC,
+            "0",
+            "0",
+            "0",
+            "0",
+            "00000000",
+            "00000000",
+            _vlan_text(row.vlan),
+            _vlan_text(row.reverse_vlan),
+            count_text(row.packets),
+            count_text(row.octets),
+            count_text(row.reverse_packets),
+            count_text(row.reverse_octets),
+            f"{row.end_reason}\n",
+        ]
     )
 
 
 def arp_line(row: ArpRow) -> str:
     """A row of arp.log."""
-    return (
-        f"{time_text(row.ts)}\t{own_text(row.orig_mac)}\t{own_text(row.orig_ip)}"
-        f"\t{own_text(row.resp_mac)}\t{own_text(row.resp_ip)}\t-\t-\t{own_text(row.who_has)}\t-\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            own_text(row.orig_mac),
+            own_text(row.orig_ip),
+            own_text(row.resp_mac),
+            own_text(row.resp_ip),
+            "-",
+            "-",
+            own_text(row.who_has),
+            "-\n",
+        ]
     )
 
 
 def neighbor_line(row: NeighborRow) -> str:
     """A row of ns.log."""
-    return (
-        f"{time_text(row.ts)}\t{own_text(row.orig_mac)}\t{own_text(row.orig_ip)}"
-        f"\t{own_text(row.resp_mac)}\t{own_text(row.resp_ip)}\t{own_text(row.who_has)}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            own_text(row.orig_mac),
+            own_text(row.orig_ip),
+            own_text(row.resp_mac),
+            own_text(row.resp_ip),
+            f"{own_text(row.who_has)}\n",
+        ]
     )
 
 
 def dns_line(row: DnsRow) -> str:
     """A row of dns.log."""
-    return (
-        f"{time_text(row.ts)}\t{row.uid}\t{row.id_orig_h}\t{row.id_orig_p}\t{row.id_resp_h}"
-        f"\t{row.id_resp_p}\t{row.proto}\t{count_text(row.trans_id)}\t{time_text(row.rtt)}"
-        f"\t{string_text(row.query)}\t{count_text(row.qclass)}\t{own_text(row.qclass_name)}"
-        f"\t{count_text(row.qtype)}\t{own_text(row.qtype_name)}\t{count_text(row.rcode)}"
-        f"\t{own_text(row.rcode_name)}\t{bool_text(row.aa)}\t{bool_text(row.tc)}"
-        f"\t{bool_text(row.rd)}\t{bool_text(row.ra)}\t{row.z}\t{strings_text(row.answers)}"
-        f"\t{intervals_text(row.ttls)}\t{bool_text(row.rejected)}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            row.uid,
+            row.id_orig_h,
+            count_text(row.id_orig_p),
+            row.id_resp_h,
+            count_text(row.id_resp_p),
+            row.proto,
+            count_text(row.trans_id),
+            time_text(row.rtt),
+            string_text(row.query),
+            count_text(row.qclass),
+            own_text(row.qclass_name),
+            count_text(row.qtype),
+            own_text(row.qtype_name),
+            count_text(row.rcode),
+            own_text(row.rcode_name),
+            bool_text(row.aa),
+            bool_text(row.tc),
+            bool_text(row.rd),
+            bool_text(row.ra),
+            count_text(row.z),
+            strings_text(row.answers),
+            intervals_text(row.ttls),
+            f"{bool_text(row.rejected)}\n",
+        ]
     )
 
 
 def fingerprint_line(row: FingerprintRow) -> str:
     """A row of p0f-k.log."""
-    return (
-        f"{time_text(row.ts)}\t{row.mod}\t{row.src_ip}\t{row.src_mac or _NO_MAC}\t{row.os}"
-        f"\t{row.raw_sig}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            row.mod,
+            row.src_ip,
+            row.src_mac or _NO_MAC,
+            row.os,
+            f"{row.raw_sig}\n",
+        ]
     )
 
 
@@ -287,77 +371,144 @@ def _tags_text(tags: list[str]) -> str:
 
 def http_line(row: HttpRow) -> str:
     """A row of http.log; the password is never written."""
-    return (
-        f"{time_text(row.ts)}\t{row.uid}\t{row.id_orig_h}\t{row.id_orig_p}\t{row.id_resp_h}"
-        f"\t{row.id_resp_p}\t{row.trans_depth}\t{string_text(row.method)}"
-        f"\t{string_text(row.host)}\t{string_text(row.uri)}\t{string_text(row.referrer)}"
-        f"\t{string_text(row.version)}\t{string_text(row.user_agent)}\t{string_text(row.origin)}"
-        f"\t{row.request_body_len}\t{row.response_body_len}\t{count_text(row.status_code)}"
-        f"\t{string_text(row.status_msg)}\t{count_text(row.info_code)}"
-        f"\t{string_text(row.info_msg)}\t{_tags_text(row.tags)}\t{string_text(row.username)}\t-"
-        f"\t{strings_text(row.proxied)}\t{own_text(row.orig_l2_addr)}"
-        f"\t{own_text(row.resp_l2_addr)}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            row.uid,
+            row.id_orig_h,
+            count_text(row.id_orig_p),
+            row.id_resp_h,
+            count_text(row.id_resp_p),
+            count_text(row.trans_depth),
+            string_text(row.method),
+            string_text(row.host),
+            string_text(row.uri),
+            string_text(row.referrer),
+            string_text(row.version),
+            string_text(row.user_agent),
+            string_text(row.origin),
+            count_text(row.request_body_len),
+            count_text(row.response_body_len),
+            count_text(row.status_code),
+            string_text(row.status_msg),
+            count_text(row.info_code),
+            string_text(row.info_msg),
+            _tags_text(row.tags),
+            string_text(row.username),
+            "-",
+            strings_text(row.proxied),
+            own_text(row.orig_l2_addr),
+            f"{own_text(row.resp_l2_addr)}\n",
+        ]
     )
 
 
 def dhcp_line(row: DhcpRow) -> str:
     """A row of dhcp2.log."""
-    return (
-        f"{time_text(row.ts)}\t{row.src_ip}\t{own_text(row.src_mac)}\t{string_text(row.hostname)}"
-        f"\t{counts_text(row.parameter_list)}\t{string_text(row.class_id)}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            row.src_ip,
+            own_text(row.src_mac),
+            string_text(row.hostname),
+            counts_text(row.parameter_list),
+            f"{string_text(row.class_id)}\n",
+        ]
     )
 
 
 def netbios_line(row: NetbiosRow) -> str:
     """A row of netbios-ns.log."""
-    return (
-        f"{time_text(row.ts)}\t{row.src_ip}\t{own_text(row.src_mac)}\t{string_text(row.name)}"
-        f"\t{count_text(row.ttl)}\t{own_text(row.service_type)}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            row.src_ip,
+            own_text(row.src_mac),
+            string_text(row.name),
+            count_text(row.ttl),
+            f"{own_text(row.service_type)}\n",
+        ]
     )
 
 
 def browser_line(row: BrowserRow) -> str:
     """A row of mswin-browser.log."""
-    return (
-        f"{time_text(row.ts)}\t{row.src_ip}\t{own_text(row.src_mac)}"
-        f"\t{string_text(row.server_name)}\t{own_text(row.os_version)}"
-        f"\t{own_text(row.server_type)}\t{own_text(row.browser_version)}"
-        f"\t{own_text(row.signature)}\t{string_text(row.host_comment)}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            row.src_ip,
+            own_text(row.src_mac),
+            string_text(row.server_name),
+            own_text(row.os_version),
+            own_text(row.server_type),
+            own_text(row.browser_version),
+            own_text(row.signature),
+            f"{string_text(row.host_comment)}\n",
+        ]
     )
 
 
 def dhcpv6_line(row: Dhcpv6Row) -> str:
     """A row of dhcpv6.log."""
-    return (
-        f"{time_text(row.ts)}\t{row.src_ip}\t{own_text(row.src_mac)}\t{string_text(row.hostname)}"
-        f"\t{counts_text(row.finger_print)}\t{count_text(row.enterprise_number)}"
-        f"\t{string_text(row.vendor_class)}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            row.src_ip,
+            own_text(row.src_mac),
+            string_text(row.hostname),
+            counts_text(row.finger_print),
+            count_text(row.enterprise_number),
+            f"{string_text(row.vendor_class)}\n",
+        ]
     )
 
 
 def ssdp_line(row: SsdpRow) -> str:
     """A row of ssdp.log."""
-    return (
-        f"{time_text(row.ts)}\t{row.src_ip}\t{own_text(row.src_mac)}\t{own_text(row.method)}"
-        f"\t{string_text(row.server_or_user_agent)}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            row.src_ip,
+            own_text(row.src_mac),
+            own_text(row.method),
+            f"{string_text(row.server_or_user_agent)}\n",
+        ]
     )
 
 
 def field_basic_line(row: FieldBasicRow) -> str:
     """A row of cclink-ief-basic.log."""
-    return (
-        f"{time_text(row.ts)}\t{row.uid}\t{row.id_orig_h}\t{row.id_orig_p}\t{row.id_resp_h}"
-        f"\t{row.id_resp_p}\t{own_text(row.pdu)}\t{own_text(row.cmd)}\t{row.number}"
-        f"\t{time_text(row.ts_end)}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            row.uid,
+            row.id_orig_h,
+            count_text(row.id_orig_p),
+            row.id_resp_h,
+            count_text(row.id_resp_p),
+            own_text(row.pdu),
+            own_text(row.cmd),
+            count_text(row.number),
+            f"{time_text(row.ts_end)}\n",
+        ]
     )
 
 
 def field_control_line(row: FieldControlRow) -> str:
     """A row of cclink-ie.log."""
-    return (
-        f"{time_text(row.ts)}\t{own_text(row.src_mac)}\t{own_text(row.dst_mac)}"
-        f"\t{string_text(row.service)}\t{own_text(row.pdu_type)}\t{string_text(row.cmd)}"
-        f"\t{string_text(row.node_type)}\t{count_text(row.node_id)}"
-        f"\t{own_text(row.connection_info)}\t{own_text(row.src_node_number)}\t{row.number}"
-        f"\t{time_text(row.ts_end)}\n"
+    return "\t".join(
+        [
+            time_text(row.ts),
+            own_text(row.src_mac),
+            own_text(row.dst_mac),
+            string_text(row.service),
+            own_text(row.pdu_type),
+            string_text(row.cmd),
+            string_text(row.node_type),
+            count_text(row.node_id),
+            own_text(row.connection_info),
+            own_text(row.src_node_number),
+            count_text(row.number),
+            f"{time_text(row.ts_end)}\n",
+        ]
     )

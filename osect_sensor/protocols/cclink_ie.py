@@ -6,13 +6,16 @@ zeek-parser-CCLinkIENoIP spells them.
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.flows.analyzer import Counters
 from osect_sensor.logs.rows import FieldControlRow
 from osect_sensor.logs.sink import RowSink
 from osect_sensor.wire.octets import u16
 from osect_sensor.wire.packet import Packet
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 ETHERTYPE: Final = 0x890F
 
@@ -158,6 +161,9 @@ class FieldControlAggregator:
     def __init__(self, counters: Counters) -> None:
         self._counters: Final = counters
         self._rows: dict[bytes, FieldControlRow] = {}
+        self._by_octets: dict[bytes, FieldControlRow] = {}
+        """Rows of this window by the octets that they were read from. A network repeats a few
+        frames again and again; what is read once need not be read again."""
 
     def frame(self, packet: Packet) -> None:
         """Count the CC-Link IE frame at ``packet.network``.
@@ -165,9 +171,30 @@ class FieldControlAggregator:
         Frames of other kinds (CC-Link IE TSN's among them) and frames that are cut off make no
         row.
         """
+        data = packet.data
+        start = packet.network
+        known: FieldControlRow | None = None
+        if packet.destination_mac < 0 or packet.captured_end - start < _HEADER:
+            known = self._row(packet)
+        else:
+            octets = data[packet.destination_mac : start + _VERSION + 1]
+            known = self._by_octets.get(octets)
+            if known is None:
+                known = self._row(packet)
+                # What is behind the header makes rows of transient frames differ.
+                if known is not None and data[start] not in (_TRANSIENT1, _TRANSIENT2):
+                    if len(self._by_octets) >= MAX_TUPLES:
+                        self._by_octets.clear()
+                    self._by_octets[octets] = known
+        if known is not None:
+            known.number += 1
+            known.ts_end = packet.timestamp
+
+    def _row(self, packet: Packet) -> FieldControlRow | None:
+        """The row in which a frame counts, None where it makes none."""
         row = FieldControlRow()
         if not _read_frame(packet, row):
-            return
+            return None
         key = f"{row.src_mac} {row.dst_mac} {row.pdu_type} {row.node_id} {row.connection_info}"
         identity = key.encode() + b"\0".join(
             (row.service, row.src_node_number.encode(), row.cmd or b"", row.node_type or b"")
@@ -176,18 +203,18 @@ class FieldControlAggregator:
         if known is None:
             if len(self._rows) >= MAX_TUPLES:
                 self._counters.count("cclink_ie_tuples_full")
-                return
+                return None
             row.ts = packet.timestamp
             self._rows[identity] = row
             known = row
-        known.number += 1
-        known.ts_end = packet.timestamp
+        return known
 
     def flush(self, sink: RowSink) -> None:
         """Emit the window's rows and begin the next window."""
         for row in self._rows.values():
             sink.field_control(row)
         self._rows = {}
+        self._by_octets = {}
 
 
 def _read_frame(packet: Packet, row: FieldControlRow) -> bool:
@@ -230,7 +257,7 @@ def _read_frame(packet: Packet, row: FieldControlRow) -> bool:
     return True
 
 
-def _command(data: bytes, start: int, end: int, version: int) -> bytes | None:
+def _command(data: bytes, start: i64, end: i64, version: i64) -> bytes | None:
     """The command of a transient frame, empty where none is logged, None where it is cut off."""
     body = start + _HEADER
     if data[start] == _TRANSIENT2:
@@ -259,5 +286,5 @@ def _command(data: bytes, start: int, end: int, version: int) -> bytes | None:
     return b"" if version == _CONTROL else name
 
 
-def _named(names: dict[int, bytes], code: int) -> bytes:
+def _named(names: dict[int, bytes], code: i64) -> bytes:
     return names.get(code, b"unknownCt" + bytes((code,)))

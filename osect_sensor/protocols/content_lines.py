@@ -7,7 +7,10 @@ content-line analyzer, by which its body lengths come about.
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 MAX_LINE_LENGTH: Final = 16 * 1024 * 1024 - 100
 """Octets of one line, after which it is cut (Zeek's limit)."""
@@ -16,9 +19,15 @@ MAX_KEPT_LINE: Final = 1024 * 1024
 """Octets of one line that are kept. The rest is only counted: no start line or header is that
 long, and of bodies nothing but the length is recorded."""
 
+MAX_BLOCK: Final = 64 * 1024
+"""Octets up to a blank line that are cut into lines all at once: start lines and headers, which
+are a few kilobytes."""
+
 _NONE: Final = -1
 _CR: Final = 0x0D
 _LF: Final = 0x0A
+
+_NO_LINES: Final[list[bytes]] = []
 
 
 @final
@@ -28,7 +37,7 @@ class ContentLines:
     def __init__(self) -> None:
         self.line: bytes = b""
         """The piece that ``next`` found, without its line end, cut at ``MAX_KEPT_LINE``."""
-        self.length: int = 0
+        self.length: i64 = 0
         """Octets of that piece."""
         self.plain: bool = False
         """Whether that piece is a run of plain octets and no line."""
@@ -37,32 +46,38 @@ class ContentLines:
         self.skipping: bool = False
         """Whether everything is to be ignored from now on."""
         self._input: bytes = b""
-        self._position: int = 0
-        self._line_feed: int = _NONE
+        self._position: i64 = 0
+        self._line_feed: i64 = _NONE
         """Where the first LF at or after ``_position`` was last found in the input."""
+        self._blank_line: i64 = _NONE
+        """Where the first CR LF CR LF at or after ``_position`` was last found, ditto."""
+        self._block: list[bytes] = []
+        self._block_next: i64 = 0
+        """Lines that were cut in advance, each with its end, and which of them is at
+        ``_position``."""
         self._parts: list[bytes] = []
-        self._kept: int = 0
-        self._offset: int = 0
+        self._kept: i64 = 0
+        self._offset: i64 = 0
         """Length of the unfinished line, of which ``_kept`` octets are in ``_parts``."""
-        self._last: int = _NONE
+        self._last: i64 = _NONE
         """The octet before the current one, forgotten after plain octets."""
-        self._plain_left: int = 0
-        self._delivery_left: int = _NONE
+        self._plain_left: i64 = 0
+        self._delivery_left: i64 = _NONE
         self._after_plain: bool = False
         self._flushing: bool = False
 
-    def set_plain(self, length: int) -> None:
+    def set_plain(self, length: i64) -> None:
         """Take the next ``length`` octets as they are."""
         self._plain_left = length
 
-    def set_delivery(self, length: int) -> None:
+    def set_delivery(self, length: i64) -> None:
         """Announce that a line left unfinished ``length`` octets on ends there; -1 revokes it.
 
         Octets that were already fed do not count.
         """
         self._delivery_left = length
 
-    def remaining(self) -> int:
+    def remaining(self) -> i64:
         """Octets that were fed and not yet pulled."""
         return len(self._input) - self._position
 
@@ -84,6 +99,11 @@ class ContentLines:
     def next(self) -> bool:
         """Find the next piece; False when more octets are needed."""
         while not self.skipping:
+            if self._block_next < len(self._block):
+                if self._plain_left <= 0 and self.single_ends:
+                    self._take_from_block()
+                    return True
+                self._drop_block()
             if self._position >= len(self._input):
                 if not self._end_of_input():
                     return False
@@ -111,6 +131,8 @@ class ContentLines:
         self._input = data
         self._position = 0
         self._line_feed = _NONE
+        self._blank_line = _NONE
+        self._drop_block()
 
     def _end_of_input(self) -> bool:
         """Whether an announced end of delivery makes for further input."""
@@ -129,7 +151,7 @@ class ContentLines:
 
     def _take_plain(self) -> None:
         start = self._position
-        stop = min(len(self._input), start + self._plain_left)
+        stop = start + min(len(self._input) - start, self._plain_left)
         self._plain_left -= stop - start
         self._position = stop
         self._after_plain = True
@@ -137,10 +159,43 @@ class ContentLines:
         self.length = stop - start
         self.plain = True
 
+    def _take_from_block(self) -> None:
+        line = self._block[self._block_next]
+        self._block_next += 1
+        self._position += len(line)
+        stop = len(line) - 1
+        self._last = line[stop]
+        if stop > 0 and line[stop] == _LF and line[stop - 1] == _CR:
+            stop -= 1
+        self.line = line[:stop]
+        self.length = stop
+        self.plain = False
+
+    def _cut_block(self) -> bool:
+        """Cut all lines up to the next blank one; False if that is not there, or far away."""
+        data = self._input
+        start = self._position
+        if self._blank_line < start:
+            found = data.find(b"\r\n\r\n", start)
+            self._blank_line = found if found >= 0 else len(data)
+        stop = self._blank_line + 4
+        if stop > len(data) or stop - start > MAX_BLOCK:
+            return False
+        self._block = data[start:stop].splitlines(True)
+        self._block_next = 0
+        return True
+
+    def _drop_block(self) -> None:
+        self._block = _NO_LINES
+        self._block_next = 0
+
     def _take_line(self) -> bool:
         """Scan to the end of the line; False when the input has no such end."""
+        if self._offset == 0 and self.single_ends and self._cut_block():
+            self._take_from_block()
+            return True
         data = self._input
-        end = len(data)
+        end: i64 = len(data)
         start = self._position
         position = start
         limit = start + MAX_LINE_LENGTH - self._offset
@@ -190,7 +245,7 @@ class ContentLines:
                     return False
             position = stop + 1
 
-    def _find_end(self, position: int) -> int:
+    def _find_end(self, position: i64) -> i64:
         """Where the next CR or LF is, or the end of the input."""
         data = self._input
         if self._line_feed < position:
@@ -199,7 +254,7 @@ class ContentLines:
         carriage_return = data.find(b"\r", position, self._line_feed)
         return self._line_feed if carriage_return < 0 else carriage_return
 
-    def _keep(self, data: bytes, start: int, stop: int) -> None:
+    def _keep(self, data: bytes, start: i64, stop: i64) -> None:
         self._offset += stop - start
         room = MAX_KEPT_LINE - self._kept
         if stop - start > room:
@@ -208,7 +263,7 @@ class ContentLines:
             self._parts.append(data[start:stop])
             self._kept += stop - start
 
-    def _emit(self, length: int) -> None:
+    def _emit(self, length: i64) -> None:
         line = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         if len(line) > length:
             line = line[:length]

@@ -7,7 +7,7 @@ protocol's signature. What the connection is stays undecided until an analyzer c
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.flows.analyzer import AnalysisContext, Analyzer, Connection
 from osect_sensor.logs.sink import RowSink
@@ -21,6 +21,9 @@ from osect_sensor.protocols.signatures import (
     udp_rules,
 )
 from osect_sensor.wire.packet import TCP, UDP
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 MAX_MATCHED_OCTETS: Final = 1024
 """Payload of both directions after which content matching ends (Zeek's ``dpd_buffer_size``)."""
@@ -169,10 +172,10 @@ class ContentMatcher(Analyzer):
 class _Expected:
     """One scheduled connection."""
 
-    def __init__(self, key: bytes, service: str, expires: int) -> None:
+    def __init__(self, key: bytes, service: str, expires: i64) -> None:
         self.key: bytes = key
         self.service: str = service
-        self.expires: int = expires
+        self.expires: i64 = expires
         self.spent: bool = False
         """Whether a transfer was recognised by it."""
 
@@ -188,7 +191,7 @@ class DetectionContext(AnalysisContext):
         super().__init__(sink)
         self._expected: dict[bytes, list[_Expected]] = {}
         self._expected_count: int = 0
-        self._next_expiry: int = 0
+        self._next_expiry: i64 = 0
 
     def attach(self, connection: Connection) -> None:
         """Fill ``connection.analyzers``: called once, when the connection is created."""
@@ -218,10 +221,10 @@ class DetectionContext(AnalysisContext):
         self,
         originator: bytes,
         responder: bytes,
-        responder_port: int,
-        protocol: int,
+        responder_port: i64,
+        protocol: i64,
         service: str,
-        lifetime: int,
+        lifetime: i64,
     ) -> None:
         """Attach ``service``'s analyzer to a connection that is about to come (FTP data, …)."""
         self._expire()

@@ -169,7 +169,7 @@ class DtlsAnalyzer(Analyzer):
             self.violation()
             return
         # Record sequence number: 48 bits before the record's length.
-        sequence = u16(data, start - 8) << 32 | u32(data, start - 6)
+        sequence: int = u16(data, start - 8) << 32 | u32(data, start - 6)
         state = self._orig if from_orig else self._resp
         if state.message != message or state.length != length:
             state.message = message

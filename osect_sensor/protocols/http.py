@@ -5,7 +5,7 @@ Follows Zeek's analyzer in what it takes for HTTP and in how messages begin and 
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.flows.analyzer import Analyzer, Connection, deliver_stream, finish_all
 from osect_sensor.protocols.content_lines import ContentLines
@@ -23,6 +23,9 @@ from osect_sensor.protocols.http_message import (
 from osect_sensor.protocols.http_transactions import HttpTransactions, transactions_of
 from osect_sensor.protocols.mime import is_blank
 
+if TYPE_CHECKING:
+    from mypy_extensions import i64
+
 MAX_UNANSWERED: Final = 10_000
 """Requests whose responses are still to come. Only the oldest one's method matters, so that
 forgetting the newest ones of such a crowd costs at most a body length."""
@@ -33,6 +36,8 @@ _MESSAGE: Final = 1
 _NOTHING: Final = 2
 _RAW: Final = 3
 """An HTTP/0.9 response: its body and nothing else."""
+
+_VERSION_TEXTS: Final = [b"%d.%d" % (number // 10, number % 10) for number in range(100)]
 
 _NO_REASON: Final = b"<empty>"
 
@@ -59,17 +64,21 @@ _TOKEN_OCTETS: Final = _token_octets()
 _URI_OCTETS: Final = _uri_octets()
 
 
-def _skip_blanks(line: bytes, position: int) -> int:
+def _skip_blanks(line: bytes, position: i64) -> i64:
     while position < len(line) and is_blank(line[position]):
         position += 1
     return position
 
 
-def _is_http_at(line: bytes, position: int) -> bool:
-    return line[position : position + 5].upper() == b"HTTP/"
+def _is_http_at(line: bytes, position: i64) -> bool:
+    return (
+        position + 5 <= len(line)
+        and line[position + 4] == 0x2F
+        and line[position : position + 4].upper() == b"HTTP"
+    )
 
 
-def _version(line: bytes, position: int) -> int:
+def _version(line: bytes, position: i64) -> i64:
     """The version at ``position``: ten times major plus minor, one digit each."""
     if position + 3 > len(line) or line[position + 1] != 0x2E:
         return VERSION_UNKNOWN
@@ -84,7 +93,7 @@ def _is_prefix_of(method: bytes, word: bytes) -> bool:
     return word.startswith(method.upper())
 
 
-def _hex_digit(octet: int) -> int:
+def _hex_digit(octet: i64) -> i64:
     if 0x30 <= octet <= 0x39:
         return octet - 0x30
     octet |= 0x20
@@ -93,7 +102,7 @@ def _hex_digit(octet: int) -> int:
     return -1
 
 
-def _hex_octet(text: bytes, position: int) -> int:
+def _hex_octet(text: bytes, position: i64) -> i64:
     """The octet that two hexadecimal digits at ``position`` stand for, or -1."""
     if position + 2 > len(text):
         return -1
@@ -172,11 +181,11 @@ class HttpAnalyzer(Analyzer):
         """Whether the responder's octets are not cut into lines any more: HTTP/0.9."""
         self._request: HttpMessage | None = None
         self._reply: HttpMessage | None = None
-        self._request_next: int = _START_LINE
-        self._reply_next: int = _START_LINE
+        self._request_next: i64 = _START_LINE
+        self._reply_next: i64 = _START_LINE
         self._reply_ongoing: bool = False
-        self._requests: int = 0
-        self._replies: int = 0
+        self._requests: i64 = 0
+        self._replies: i64 = 0
         self._method: bytes = b""
         self._uri: bytes = b""
         self._reason: bytes | None = None
@@ -267,7 +276,7 @@ class HttpAnalyzer(Analyzer):
         while lines.next():
             self._deliver(from_orig, lines.line, lines.length, lines.plain)
 
-    def _deliver(self, from_orig: bool, data: bytes, length: int, plain: bool) -> None:
+    def _deliver(self, from_orig: bool, data: bytes, length: i64, plain: bool) -> None:
         if self._switched:
             deliver_stream(self._inner, from_orig, data)
             return
@@ -336,8 +345,8 @@ class HttpAnalyzer(Analyzer):
             self._raw_replies = True
 
     def _parse_request_line(self, line: bytes) -> bool:
-        end = len(line)
-        method_end = 0
+        end: i64 = len(line)
+        method_end: i64 = 0
         while method_end < end and _TOKEN_OCTETS[line[method_end]] != 0:
             method_end += 1
         start = _skip_blanks(line, method_end)
@@ -349,8 +358,8 @@ class HttpAnalyzer(Analyzer):
         self._method = line[:method_end]
         return True
 
-    def _parse_uri_and_version(self, line: bytes, start: int) -> None:
-        end = len(line)
+    def _parse_uri_and_version(self, line: bytes, start: i64) -> None:
+        end: i64 = len(line)
         uri_end = start
         while uri_end < end and _URI_OCTETS[line[uri_end]] != 0:
             uri_end += 1
@@ -371,12 +380,12 @@ class HttpAnalyzer(Analyzer):
             self._set_request_version(_version(line, version_start + 5))
         self._uri = unescape_uri(line[start:uri_end])
 
-    def _set_request_version(self, version: int) -> None:
+    def _set_request_version(self, version: i64) -> None:
         self._state.request_version = version
         if version > VERSION_1_0:
             self._state.keep_alive = True
 
-    def _set_reply_version(self, version: int) -> None:
+    def _set_reply_version(self, version: i64) -> None:
         self._state.reply_version = version
         if version > VERSION_1_0:
             self._state.keep_alive = True
@@ -398,11 +407,11 @@ class HttpAnalyzer(Analyzer):
         self._reply = HttpMessage(side, self._expected_reply_body())
 
     def _parse_status_line(self, line: bytes) -> bool:
-        end = len(line)
+        end: i64 = len(line)
         if not _is_http_at(line, 0):
             return False
         self._set_reply_version(_version(line, 5))
-        position = 5
+        position: i64 = 5
         while position < end and not is_blank(line[position]):
             position += 1
         position = _skip_blanks(line, position)
@@ -439,13 +448,13 @@ class HttpAnalyzer(Analyzer):
     def _reply_begins(self) -> None:
         state = self._state
         self._reply_ongoing = True
-        version = b"%d.%d" % (state.reply_version // 10, state.reply_version % 10)
+        version = _VERSION_TEXTS[state.reply_version]
         reason = self._reason
         self._transactions.reply(
             version, state.reply_code, reason if reason is not None else _NO_REASON
         )
 
-    def _expected_reply_body(self) -> int:
+    def _expected_reply_body(self) -> i64:
         code = self._state.reply_code
         if len(self._unanswered) > 0 and _is_prefix_of(self._unanswered[0], b"HEAD"):
             return BODY_NOT_EXPECTED

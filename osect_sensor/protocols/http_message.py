@@ -115,7 +115,7 @@ class HttpSide:
     def header(self, header: Header) -> None:
         """Take one header field of any of the message's entities."""
         state = self.state
-        name = header.name.upper()
+        name = header.name
         if name == b"CONNECTION":
             token = header.token().lower()
             if self.from_orig:
@@ -313,7 +313,8 @@ class Entity:
     def _finish_header(self) -> None:
         if len(self._header_parts) == 0:
             return
-        header = Header(b"".join(self._header_parts))
+        parts = self._header_parts
+        header = Header(parts[0] if len(parts) == 1 else b"".join(parts))
         self._header_parts = []
         self._header_length = 0
         if header.name == b"":
@@ -322,10 +323,10 @@ class Entity:
         self._side.header(header)
 
     def _take_header(self, header: Header) -> None:
-        name = header.name.lower()
-        if name == b"content-type":
+        name = header.name
+        if name == b"CONTENT-TYPE":
             self._content_type.parse(header.value)
-        elif name == b"content-length":
+        elif name == b"CONTENT-LENGTH":
             token = header.token()
             if token != b"":
                 self._content_length = leading_integer(token, 10)
@@ -333,15 +334,15 @@ class Entity:
                     self._content_length = 0
                 elif self._range_length > self._content_length:
                     self._content_length = self._range_length
-        elif name == b"content-range":
+        elif name == b"CONTENT-RANGE":
             if self._side.state.reply_code == 206:
                 self._take_range(header)
-        elif name == b"transfer-encoding":
+        elif name == b"TRANSFER-ENCODING":
             state = self._side.state
             version = state.request_version if state.request_ongoing else state.reply_version
             if self._depth == 0 and version == VERSION_1_1 and header.token().lower() == b"chunked":
                 self._chunks = _CHUNKS_FOLLOW
-        elif name == b"content-encoding":
+        elif name == b"CONTENT-ENCODING":
             token = header.token().lower()
             if token == b"gzip" or token == b"x-gzip" or token == b"deflate":
                 self._compressed = True

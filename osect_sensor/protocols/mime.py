@@ -6,7 +6,10 @@ passed over.
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 TYPE_MULTIPART: Final = 0
 TYPE_MESSAGE: Final = 1
@@ -27,12 +30,12 @@ _TOKEN_OCTETS: Final = _table(_TSPECIALS)
 _BOUNDARY_OCTETS: Final = _table(b'"')
 
 
-def is_blank(octet: int) -> bool:
+def is_blank(octet: i64) -> bool:
     """Whether ``octet`` is linear white space: space or tab."""
     return octet == 0x20 or octet == 0x09
 
 
-def _skip_comment(data: bytes, position: int) -> int:
+def _skip_comment(data: bytes, position: i64) -> i64:
     """Where the comment at ``position`` ends (RFC 5322 section 3.2.2)."""
     depth = 0
     while position < len(data):
@@ -49,7 +52,7 @@ def _skip_comment(data: bytes, position: int) -> int:
     return len(data)
 
 
-def _skip_blanks(data: bytes, position: int) -> int:
+def _skip_blanks(data: bytes, position: i64) -> i64:
     """Where the white space and comments at ``position`` end."""
     while position < len(data):
         octet = data[position]
@@ -62,7 +65,7 @@ def _skip_blanks(data: bytes, position: int) -> int:
     return len(data)
 
 
-def _find_word(data: bytes, position: int, octets: bytes) -> tuple[int, int]:
+def _find_word(data: bytes, position: i64, octets: bytes) -> tuple[i64, i64]:
     """The first run of the flagged ``octets``: start and end, or -1 and -1."""
     while position < len(data):
         if octets[data[position]] != 0:
@@ -75,7 +78,7 @@ def _find_word(data: bytes, position: int, octets: bytes) -> tuple[int, int]:
     return -1, -1
 
 
-def _find_token(data: bytes, position: int) -> tuple[int, int]:
+def _find_token(data: bytes, position: i64) -> tuple[i64, i64]:
     return _find_word(data, _skip_blanks(data, position), _TOKEN_OCTETS)
 
 
@@ -85,14 +88,14 @@ class Header:
 
     def __init__(self, line: bytes) -> None:
         self.name: bytes = b""
-        """As written; empty for a malformed line."""
+        """In upper case, as names do not depend on case; empty for a malformed line."""
         self.value: bytes = b""
         start, stop = _find_word(line, _skip_blanks(line, 0), _FIELD_NAME_OCTETS)
         if start < 0:
             return
         colon = _skip_blanks(line, stop)
         if colon < len(line) and line[colon] == 0x3A:
-            self.name = line[start:stop]
+            self.name = line[start:stop].upper()
             self.value = line[colon + 1 :].lstrip()
 
     def token(self) -> bytes:
@@ -111,7 +114,7 @@ class ContentType:
     """The content type of an entity, as its headers come in."""
 
     def __init__(self) -> None:
-        self.kind: int = TYPE_OTHER
+        self.kind: i64 = TYPE_OTHER
         self.boundary: bytes | None = None
         """Delimiter of a multipart's parts (RFC 2046 section 5.1.1)."""
 
@@ -137,7 +140,7 @@ class ContentType:
         else:
             self.kind = TYPE_OTHER
 
-    def _parse_parameters(self, value: bytes, position: int) -> None:
+    def _parse_parameters(self, value: bytes, position: i64) -> None:
         while True:
             position = _skip_blanks(value, position)
             if position >= len(value) or value[position] != 0x3B:
@@ -169,7 +172,7 @@ class ContentType:
             position = stop
 
 
-def _quoted_end(data: bytes, position: int) -> int:
+def _quoted_end(data: bytes, position: i64) -> i64:
     """Where the quoted string at ``position`` ends, or -1 (RFC 5322 section 3.2.4)."""
     position += 1
     while position < len(data):
@@ -182,7 +185,7 @@ def _quoted_end(data: bytes, position: int) -> int:
     return -1
 
 
-def _unquote(data: bytes, start: int, stop: int) -> bytes:
+def _unquote(data: bytes, start: i64, stop: i64) -> bytes:
     """The text of a quoted string's inside."""
     text: list[int] = []
     position = start

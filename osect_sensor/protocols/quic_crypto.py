@@ -138,10 +138,10 @@ class Aes128:
     def encrypt(self, block: bytes) -> int:
         """The encryption of 16 octets, as an integer."""
         words = self._words
-        a = u32(block, 0) ^ words[0]
-        b = u32(block, 4) ^ words[1]
-        c = u32(block, 8) ^ words[2]
-        d = u32(block, 12) ^ words[3]
+        a: int = u32(block, 0) ^ words[0]
+        b: int = u32(block, 4) ^ words[1]
+        c: int = u32(block, 8) ^ words[2]
+        d: int = u32(block, 12) ^ words[3]
         index = 4
         while index < 40:
             e = _column(a, b, c, d) ^ words[index]

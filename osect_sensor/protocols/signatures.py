@@ -63,14 +63,14 @@ _CR: Final = 0x0D
 _LF: Final = 0x0A
 _COLON: Final = 0x3A
 
-_REQUEST_METHODS: Final = [
+_REQUEST_METHODS: Final = (
     b"OPTIONS", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"TRACE", b"CONNECT", b"PROPFIND",
     b"PROPPATCH", b"MKCOL", b"COPY", b"MOVE", b"LOCK", b"UNLOCK", b"VERSION-CONTROL", b"REPORT",
     b"CHECKOUT", b"CHECKIN", b"UNCHECKOUT", b"MKWORKSPACE", b"UPDATE", b"LABEL", b"MERGE",
     b"BASELINE-CONTROL", b"MKACTIVITY", b"ORDERPATCH", b"ACL", b"PATCH", b"SEARCH", b"BCOPY",
     b"BDELETE", b"BMOVE", b"BPROPFIND", b"BPROPPATCH", b"NOTIFY", b"POLL", b"SUBSCRIBE",
     b"UNSUBSCRIBE", b"X-MS-ENUMATTS", b"RPC_OUT_DATA", b"RPC_IN_DATA",
-]  # fmt: skip
+)  # fmt: skip
 
 _POP3_COMMANDS: Final = [b"user", b"apop", b"capa", b"auth", b"stls"]
 
@@ -164,7 +164,7 @@ def is_http_request(data: bytes) -> bool:
     start = _skip_spaces(data, 0)
     if start >= len(data) or not 0x41 <= data[start] <= 0x58:
         return False
-    return any(data.startswith(method, start) for method in _REQUEST_METHODS)
+    return data.startswith(_REQUEST_METHODS, start)
 
 
 def is_http_reply(data: bytes) -> bool:
@@ -403,6 +403,8 @@ def is_redis_server(data: bytes) -> bool:
 
 def is_sip_request(data: bytes) -> bool:
     """`` SIP/d.d`` at the end of a line."""
+    if b" SIP/" not in data:
+        return False
     at = data.find(b" SIP/")
     while at >= 0:
         if (
@@ -663,8 +665,11 @@ def _pair_rules(orig: bytes, resp: bytes) -> int:
     elif first == 5:
         if is_socks5_reply(resp) and is_socks5_request(orig):
             rules |= SOCKS5
-    if orig.find(b"\r\n") >= 0 and is_redis_server(resp):
+    if is_redis_server(resp) and b"\r\n" in orig:
         rules |= REDIS_CLIENT
+    # All that follows needs words on both sides, which the binary protocols of a plant lack.
+    if b" " not in resp or b" " not in orig:
+        return rules
     lower = orig.lower()
     if lower.find(b"nick") >= 0 and lower.find(b"user") >= 0:
         if is_irc_user_nick(lower) and is_irc_server_reply(resp):

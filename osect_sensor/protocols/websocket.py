@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from osect_sensor.flows.analyzer import Analyzer, Connection, deliver_stream, finish_all
-from osect_sensor.wire.octets import u16, u32
+from osect_sensor.wire.octets import u16, u64
 
 CHUNK: Final = 8192
 """Payload octets that are passed on at a time (Zeek's ``WebSocket::payload_chunk_size``)."""
@@ -115,7 +115,7 @@ class WebsocketAnalyzer(Analyzer):
             length = u16(data, after)
             after += 2
         elif length == 127:
-            length = u32(data, after) << 32 | u32(data, after + 4)
+            length = u64(data, after)
             after += 8
         masked = data[position + 1] & 0x80 != 0
         direction.mask = data[after : after + 4] if masked else b""

@@ -6,11 +6,14 @@ Zeek drops as malformed is counted here under a reason and dropped too.
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.wire.fragments import FragmentTable
-from osect_sensor.wire.octets import u16, u24, u32
+from osect_sensor.wire.octets import u8, u16, u16le, u24, u32, u32le
 from osect_sensor.wire.packet import NO_VLAN, Packet
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 LINKTYPE_NULL: Final = 0
 LINKTYPE_ETHERNET: Final = 1
@@ -80,7 +83,7 @@ DESTINATION_OPTIONS: Final = 60
 MOBILITY: Final = 135
 
 
-def supports(link_type: int) -> bool:
+def supports(link_type: i64) -> bool:
     """Whether frames of this libpcap link type can be decoded."""
     return link_type in (
         LINKTYPE_ETHERNET,
@@ -112,12 +115,12 @@ class Decoder:
         self.fragments: FragmentTable = FragmentTable()
         self.counting: bool = True
         """Whether dropped frames are counted (not where somebody else counts them)."""
-        self.undecodable: int = 0
+        self.undecodable: i64 = 0
         """Frames dropped so far."""
         self.reasons: dict[str, int] = {}
         """Why frames were dropped, and how often."""
 
-    def drop(self, reason: str) -> int:
+    def drop(self, reason: str) -> i64:
         """Count a dropped frame; returns ``UNDECODABLE``."""
         if not self.counting:
             return UNDECODABLE
@@ -125,7 +128,7 @@ class Decoder:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
         return UNDECODABLE
 
-    def link(self, packet: Packet, link_type: int) -> int:
+    def link(self, packet: Packet, link_type: i64) -> i64:
         """Walk the link layers of ``packet.data[packet.network:packet.captured_end]``.
 
         Fills the MAC offsets, VLANs, EtherType and ``packet.network``; answers ``IP``, ``ARP``,
@@ -165,7 +168,7 @@ class Decoder:
             packet.network = start + 20
             return self._cooked(packet, u16(data, start))
         if link_type == LINKTYPE_PPP:
-            if available > 2 and data[start] == 0xFF and data[start + 1] == 0x03:
+            if available > 2 and u8(data, start) == 0xFF and u8(data, start + 1) == 0x03:
                 start += 2
                 available -= 2
             if available <= 2:
@@ -186,7 +189,7 @@ class Decoder:
         if link_type == LINKTYPE_IEEE802_11_RADIO:
             if available <= 3:
                 return self.drop("truncated radiotap header")
-            header = data[start + 3] << 8 | data[start + 2]
+            header = u16le(data, start + 2)
             if header >= available:
                 return self.drop("truncated radiotap header")
             packet.network = start + header
@@ -197,7 +200,7 @@ class Decoder:
             return self._nflog(packet)
         return self.drop("unsupported link type")
 
-    def ieee_802_11(self, packet: Packet) -> int:
+    def ieee_802_11(self, packet: Packet) -> i64:
         """An 802.11 data frame with LLC and SNAP; management, control and encrypted ones hold no
         packet (IEEE 802.11-2020 section 9.3.2)."""
         data = packet.data
@@ -206,8 +209,8 @@ class Decoder:
         header = 24
         if available <= header:
             return self.drop("truncated 802.11 header")
-        kind = data[start]
-        directions = data[start + 1] & 3
+        kind = u8(data, start)
+        directions = u8(data, start + 1) & 3
         if kind & 0x08 == 0 or kind & 0x40 != 0:
             return OTHER
         if directions == 3:
@@ -215,9 +218,9 @@ class Decoder:
         if kind & 0x80 != 0:
             if available <= header:
                 return self.drop("truncated 802.11 header")
-            if data[start + 1] & 0x40 != 0:
+            if u8(data, start + 1) & 0x40 != 0:
                 return OTHER
-            if data[start + header] & 0x80 != 0:
+            if u8(data, start + header) & 0x80 != 0:
                 return self.drop("aggregated 802.11 frame")
             header += 2
         if available < header + 8:
@@ -231,30 +234,30 @@ class Decoder:
         packet.network = position + 8
         return self._cooked(packet, u16(data, position + 6))
 
-    def _nflog(self, packet: Packet) -> int:
+    def _nflog(self, packet: Packet) -> i64:
         """Linux netfilter's log: an address family and attributes, the last of them the packet."""
         data = packet.data
         position = packet.network
         end = packet.captured_end
         if end - position <= 4:
             return self.drop("truncated NFLOG header")
-        family = data[position]
-        if data[position + 1] != 0:
+        family = u8(data, position)
+        if u8(data, position + 1) != 0:
             return self.drop("unknown NFLOG version")
         position += 4
         while True:
             if end - position <= 4:
                 return self.drop("NFLOG without packet")
             # In the byte order of the host that captured; all of today's are little-endian.
-            length = data[position + 1] << 8 | data[position]
-            if data[position + 3] << 8 | data[position + 2] == 9:
+            length = u16le(data, position)
+            if u16le(data, position + 2) == 9:
                 packet.network = position + 4
                 return IP if family in (2, 10) else OTHER
             if length < 4:
                 return self.drop("malformed NFLOG attribute")
             position += (length + 3) & ~3
 
-    def _loopback(self, packet: Packet, link_type: int) -> int:
+    def _loopback(self, packet: Packet, link_type: i64) -> i64:
         """BSD loopback: a four-octet address family, in the byte order of the host (NULL) that
         captured it or in network byte order (LOOP)."""
         data = packet.data
@@ -263,16 +266,14 @@ class Decoder:
             return self.drop("truncated loopback header")
         family = u32(data, start)
         if family & 0xFFFF0000 and link_type == LINKTYPE_NULL:
-            family = (
-                data[start + 3] << 24 | data[start + 2] << 16 | data[start + 1] << 8 | data[start]
-            )
+            family = u32le(data, start)
         packet.network = start + 4
         # AF_INET is 2 everywhere; AF_INET6 is 10 on Linux, 24, 28 or 30 on the BSDs and macOS.
         if family == 2 or family == 24 or family == 28 or family == 30 or family == 10:
             return IP
         return OTHER
 
-    def _cooked(self, packet: Packet, protocol: int) -> int:
+    def _cooked(self, packet: Packet, protocol: i64) -> i64:
         packet.ethertype = protocol
         if protocol in (ETHERTYPE_IPV4, ETHERTYPE_IPV6):
             return IP
@@ -280,27 +281,27 @@ class Decoder:
             return ARP
         return OTHER
 
-    def _ppp(self, packet: Packet, protocol: int) -> int:
+    def _ppp(self, packet: Packet, protocol: i64) -> i64:
         if protocol == 0x0021 or protocol == 0x0057:
             return IP
         if protocol == 0x0281:
             return self._mpls(packet)
         return OTHER
 
-    def _mpls(self, packet: Packet) -> int:
+    def _mpls(self, packet: Packet) -> i64:
         """Skip the label stack (RFC 3032); what follows is taken to be IP."""
         data = packet.data
         position = packet.network
         while True:
             if packet.captured_end - position <= 4:
                 return self.drop("truncated MPLS label stack")
-            last = data[position + 2] & 1
+            last = u8(data, position + 2) & 1
             position += 4
             if last:
                 packet.network = position
                 return IP
 
-    def ethernet(self, packet: Packet) -> int:
+    def ethernet(self, packet: Packet) -> i64:
         """Decode an Ethernet frame at ``packet.network``."""
         protocol = self._ethernet_header(packet)
         if protocol < 0:
@@ -311,14 +312,14 @@ class Decoder:
             return IP
         return self._ethertype(packet, protocol)
 
-    def _ethernet_header(self, packet: Packet) -> int:
+    def _ethernet_header(self, packet: Packet) -> i64:
         """Take the addresses at ``packet.network``; the EtherType, or -1 for a dropped frame."""
         data = packet.data
         start = packet.network
         if packet.captured_end - start <= 16:
             self.drop("truncated Ethernet frame")
             return -1
-        if data[start + 12] == 0x89 and data[start + 13] == 0x03:
+        if u8(data, start + 12) == 0x89 and u8(data, start + 13) == 0x03:
             # Cisco FabricPath: 16 octets, then the whole frame.
             if packet.captured_end - start <= 30:
                 self.drop("truncated Ethernet frame")
@@ -327,9 +328,9 @@ class Decoder:
         packet.destination_mac = start
         packet.source_mac = start + 6
         packet.network = start + 14
-        return data[start + 12] << 8 | data[start + 13]
+        return u16(data, start + 12)
 
-    def _ethertype(self, packet: Packet, protocol: int) -> int:
+    def _ethertype(self, packet: Packet, protocol: i64) -> i64:
         data = packet.data
         tags = 0
         inside = _IN_ETHERNET
@@ -396,7 +397,7 @@ class Decoder:
             else:
                 return OTHER
 
-    def _ieee_802_3(self, packet: Packet, length: int, check_length: bool) -> int:
+    def _ieee_802_3(self, packet: Packet, length: i64, check_length: bool) -> i64:
         """802.3 framing: a length, then LLC, SNAP or raw Novell."""
         data = packet.data
         position = packet.network
@@ -406,9 +407,9 @@ class Decoder:
             return self.drop("undefined EtherType")
         if available < 3 or (check_length and available < length):
             return self.drop("truncated Ethernet frame")
-        if data[position] != 0xAA or data[position + 1] != 0xAA:
+        if u8(data, position) != 0xAA or u8(data, position + 1) != 0xAA:
             return OTHER
-        header = 3 if data[position + 2] & 3 == 3 else 4
+        header = 3 if u8(data, position + 2) & 3 == 3 else 4
         if available < header + 5:
             return self.drop("truncated SNAP header")
         position += header
@@ -423,7 +424,7 @@ class Decoder:
             return ARP
         return OTHER
 
-    def ip(self, packet: Packet, wire_end: int) -> int:
+    def ip(self, packet: Packet, wire_end: i64) -> i64:
         """Decode the IP header at ``packet.network``; reassemble fragments.
 
         ``wire_end`` is where the packet ended on the wire (beyond ``captured_end`` where the
@@ -436,10 +437,10 @@ class Decoder:
         packet.reassembled = False
         if available < 20:
             return self.drop("truncated IP header")
-        version = data[start] >> 4
+        version = u8(data, start) >> 4
         if version == 4:
-            header_length = (data[start] & 0x0F) * 4
-            total_length = data[start + 2] << 8 | data[start + 3]
+            header_length = (u8(data, start) & 0x0F) * 4
+            total_length = u16(data, start + 2)
             packet.ip_version = 4
             packet.ip_length = total_length
             if total_length == 0:
@@ -450,13 +451,13 @@ class Decoder:
             if header_length > total_length or header_length > available or header_length < 20:
                 return self.drop("bad IP header length")
             packet.flow_label = 0
-            packet.protocol = data[start + 9]
+            packet.protocol = u8(data, start + 9)
             packet.source = start + 12
             packet.destination = start + 16
             packet.address_length = 4
             packet.transport = start + header_length
             packet.payload_end = start + total_length
-            if (data[start + 6] << 8 | data[start + 7]) & 0x3FFF:
+            if u16(data, start + 6) & 0x3FFF:
                 return self._fragment4(packet, header_length, total_length)
             if packet.protocol == NO_NEXT_HEADER:
                 return IP_OPAQUE
@@ -467,7 +468,7 @@ class Decoder:
             return self._ipv6(packet, wire_end)
         return self.drop("unknown IP version")
 
-    def _fragment4(self, packet: Packet, header_length: int, total_length: int) -> int:
+    def _fragment4(self, packet: Packet, header_length: i64, total_length: i64) -> i64:
         data = packet.data
         start = packet.network
         field = u16(data, start + 6)
@@ -505,10 +506,10 @@ class Decoder:
         packet.reassembled = True
         return IP_WHOLE
 
-    def _ipv6(self, packet: Packet, wire_end: int) -> int:
+    def _ipv6(self, packet: Packet, wire_end: i64) -> i64:
         data = packet.data
         start = packet.network
-        total_length = (data[start + 4] << 8 | data[start + 5]) + 40
+        total_length = u16(data, start + 4) + 40
         packet.ip_version = 6
         packet.ip_length = total_length
         packet.flow_label = u32(data, start) & 0xFFFFF
@@ -518,7 +519,7 @@ class Decoder:
         packet.payload_end = start + total_length
         if wire_end - start < total_length:
             return self.drop("IP length beyond the frame")
-        next_header = data[start + 6]
+        next_header = u8(data, start + 6)
         packet.protocol = next_header
         packet.transport = start + 40
         if (
@@ -533,7 +534,7 @@ class Decoder:
             return IP_OPAQUE if next_header == NO_NEXT_HEADER else IP_WHOLE
         return self._extension_headers(packet, next_header)
 
-    def _extension_headers(self, packet: Packet, next_header: int) -> int:
+    def _extension_headers(self, packet: Packet, next_header: i64) -> i64:
         data = packet.data
         start = packet.network
         position = start + 40
@@ -548,9 +549,9 @@ class Decoder:
             if next_header in (FRAGMENT, ESP):
                 length = 8
             elif next_header == AUTHENTICATION:
-                length = (data[position + 1] + 2) * 4
+                length = (u8(data, position + 1) + 2) * 4
             else:
-                length = 8 + data[position + 1] * 8
+                length = 8 + u8(data, position + 1) * 8
             if length > end - position:
                 break
             last = next_header
@@ -562,13 +563,13 @@ class Decoder:
             if next_header == FRAGMENT and not packet.reassembled:
                 packet.source = source
                 packet.destination = destination
-                packet.protocol = data[position]
+                packet.protocol = u8(data, position)
                 return self._fragment6(packet, position, previous_field)
             if next_header in (ESP, MOBILITY):
                 packet.protocol = next_header
                 break
             previous_field = position
-            next_header = data[position]
+            next_header = u8(data, position)
             position += length
             if (
                 next_header != HOP_BY_HOP
@@ -593,34 +594,34 @@ class Decoder:
         return IP_WHOLE
 
     def _final_destination(
-        self, data: bytes, position: int, length: int, destination: int, packet: Packet
-    ) -> int:
+        self, data: bytes, position: i64, length: i64, destination: i64, packet: Packet
+    ) -> i64:
         """Where a routing header (types 0 and 2) sends the packet in the end."""
-        if destination != packet.destination or data[position + 3] == 0:
+        if destination != packet.destination or u8(data, position + 3) == 0:
             return destination
-        kind = data[position + 2]
-        units = data[position + 1]
+        kind = u8(data, position + 2)
+        units = u8(data, position + 1)
         if (kind == 0 and units >= 2 and units % 2 == 0) or (kind == 2 and units == 2):
             return position + length - 16
         return destination
 
-    def _home_address(self, data: bytes, position: int, length: int, source: int) -> int:
+    def _home_address(self, data: bytes, position: i64, length: i64, source: i64) -> i64:
         """The home address that a mobile node names as its source (RFC 6275 section 6.3)."""
         end = position + length
         position += 2
         while position < end:
-            option = data[position]
+            option = u8(data, position)
             if option == 0:
                 position += 1
                 continue
-            if end - position < 2 or end - position < 2 + data[position + 1]:
+            if end - position < 2 or end - position < 2 + u8(data, position + 1):
                 break
-            if option == 201 and data[position + 1] == 16:
+            if option == 201 and u8(data, position + 1) == 16:
                 return position + 2
-            position += 2 + data[position + 1]
+            position += 2 + u8(data, position + 1)
         return source
 
-    def _fragment6(self, packet: Packet, position: int, previous_field: int) -> int:
+    def _fragment6(self, packet: Packet, position: i64, previous_field: i64) -> i64:
         data = packet.data
         start = packet.network
         field = u16(data, position + 2)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.wire.octets import ipv4_text, ipv6_text, mac_text
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 ICMP: Final = 1
 TCP: Final = 6
@@ -62,38 +65,38 @@ class Packet:
     )
 
     def __init__(self) -> None:
-        self.timestamp: int = 0
+        self.timestamp: i64 = 0
         """Capture time, microseconds since the epoch."""
         self.data: bytes = b""
         """The buffer that the offsets index; it may hold many frames."""
-        self.captured_end: int = 0
+        self.captured_end: i64 = 0
         """One past the last captured octet of this packet."""
         self.link: bytes = b""
         """The buffer that the MAC offsets index (differs from ``data`` after reassembly)."""
-        self.source_mac: int = -1
+        self.source_mac: i64 = -1
         """Offset in ``link`` of the source MAC, or -1 where the link layer has none."""
-        self.destination_mac: int = -1
-        self.ethertype: int = 0
+        self.destination_mac: i64 = -1
+        self.ethertype: i64 = 0
         """EtherType of the network layer, 0 where the link layer names none."""
-        self.vlan: int = NO_VLAN
-        self.inner_vlan: int = NO_VLAN
-        self.network: int = 0
+        self.vlan: i64 = NO_VLAN
+        self.inner_vlan: i64 = NO_VLAN
+        self.network: i64 = 0
         """Offset of the network layer (the IP header, the ARP header, …)."""
-        self.ip_version: int = 0
+        self.ip_version: i64 = 0
         """4, 6, or 0 for anything that is not IP."""
-        self.ip_length: int = 0
+        self.ip_length: i64 = 0
         """Total length the IP header claims: header, extension headers and payload."""
-        self.flow_label: int = 0
-        self.protocol: int = 0
+        self.flow_label: i64 = 0
+        self.protocol: i64 = 0
         """IP protocol number behind all extension headers."""
-        self.source: int = 0
+        self.source: i64 = 0
         """Offset of the source address."""
-        self.destination: int = 0
+        self.destination: i64 = 0
         """Offset of the destination address (follows the source address directly)."""
-        self.address_length: int = 4
-        self.transport: int = 0
+        self.address_length: i64 = 4
+        self.transport: i64 = 0
         """Offset of the transport header."""
-        self.payload_end: int = 0
+        self.payload_end: i64 = 0
         """Where the IP payload ends by the IP header; may lie beyond ``captured_end``."""
         self.reassembled: bool = False
         """Whether this packet was put together from fragments."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.wire.octets import microseconds, u16, u16le, u32, u32le
 from osect_sensor.wire.reader import MAX_CAPTURED_LENGTH, CaptureReader
 from osect_sensor.wire.source import CaptureError, OctetSource
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 MICROSECONDS: Final = 0xA1B2C3D4
 NANOSECONDS: Final = 0xA1B23C4D
@@ -43,9 +46,9 @@ class PcapReader(CaptureReader):
         super().__init__(source, name, head)
         self._little: bool = False
         self._nanoseconds: bool = False
-        self._header: int = _RECORD_HEADER
-        self._lengths: int = _LENGTHS_IN_ORDER
-        self._snapshot: int = MAX_CAPTURED_LENGTH
+        self._header: i64 = _RECORD_HEADER
+        self._lengths: i64 = _LENGTHS_IN_ORDER
+        self._snapshot: i64 = MAX_CAPTURED_LENGTH
         if self.fill(_FILE_HEADER):
             self._read_file_header()
         else:

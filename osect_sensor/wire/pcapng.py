@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from osect_sensor.wire.octets import u16, u16le, u32, u32le
+from osect_sensor.wire.octets import u16, u16le, u32, u32le, u64, u64le
 from osect_sensor.wire.reader import MAX_CAPTURED_LENGTH, MAX_TIMESTAMP, CaptureReader
 from osect_sensor.wire.source import CaptureError, OctetSource
 
@@ -140,15 +140,17 @@ class PcapngReader(CaptureReader):
         data = self.data
         if self._little:
             interface = u32le(data, body)
-            ticks = u32le(data, body + 4) << 32 | u32le(data, body + 8)
+            high: int = u32le(data, body + 4)
+            low: int = u32le(data, body + 8)
             captured = u32le(data, body + 12)
             length = u32le(data, body + 16)
         else:
             interface = u32(data, body)
-            ticks = u32(data, body + 4) << 32 | u32(data, body + 8)
+            high = u32(data, body + 4)
+            low = u32(data, body + 8)
             captured = u32(data, body + 12)
             length = u32(data, body + 16)
-        return self._record(interface, ticks, body + 20, end, captured, length)
+        return self._record(interface, high << 32 | low, body + 20, end, captured, length)
 
     def _obsolete_packet(self, body: int, end: int) -> bool:
         """Take an obsolete packet block (appendix A)."""
@@ -250,9 +252,9 @@ class PcapngReader(CaptureReader):
 
     def _s64(self, offset: int) -> int:
         if self._little:
-            value = u32le(self.data, offset + 4) << 32 | u32le(self.data, offset)
+            value = u64le(self.data, offset)
         else:
-            value = u32(self.data, offset) << 32 | u32(self.data, offset + 4)
+            value = u64(self.data, offset)
         if value >= 1 << 63:
             value -= 1 << 64
         return value

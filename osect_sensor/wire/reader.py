@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from osect_sensor.wire.source import OctetSource
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 BLOCK_SIZE: Final = 1024 * 1024
 """Octets asked of the source at once: few enough to stay in a cache, many enough that the copy of
@@ -30,17 +33,17 @@ class CaptureReader:
         self.name: Final = name
         self.data: bytes = head
         """The block that holds the record."""
-        self.offset: int = 0
+        self.offset: i64 = 0
         """Where the record's frame starts in ``data``."""
-        self.captured: int = 0
+        self.captured: i64 = 0
         """Octets of the frame in ``data``."""
-        self.wire_length: int = 0
+        self.wire_length: i64 = 0
         """Octets of the frame on the wire."""
-        self.timestamp: int = 0
+        self.timestamp: i64 = 0
         """Microseconds since the epoch; finer resolutions are truncated, as libpcap does."""
-        self.link_type: int = -1
+        self.link_type: i64 = -1
         """LINKTYPE_ value of the record's interface, -1 before one is known."""
-        self.interface: int = 0
+        self.interface: i64 = 0
         """Number of the record's interface in its section."""
         self.truncated: bool = False
         """Whether the capture ended before its time: cut off, or damaged."""
@@ -48,12 +51,12 @@ class CaptureReader:
         """Why ``truncated``; empty otherwise."""
         self.skipped: dict[str, int] = {}
         """What was passed over or put right, by reason."""
-        self.position: int = 0
+        self.position: i64 = 0
         """Where the next record starts in ``data``."""
         self._source: Final = source
 
     @property
-    def bytes_read(self) -> int:
+    def bytes_read(self) -> i64:
         """Octets taken from the file so far (compressed where it is), for progress."""
         return self._source.bytes_read
 
@@ -73,7 +76,7 @@ class CaptureReader:
         self.position = 0
         return False
 
-    def fill(self, needed: int) -> bool:
+    def fill(self, needed: i64) -> bool:
         """Have ``needed`` octets at ``position`` (both may move); False where the source ends.
 
         Waits for no more than that, so that a record is delivered as soon as it is complete.

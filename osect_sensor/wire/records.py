@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from osect_sensor.wire.octets import microseconds, u32, u32le
 from osect_sensor.wire.reader import MAX_CAPTURED_LENGTH
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 RECORD_HEADER: Final = 16
 
@@ -21,12 +24,12 @@ DAMAGED: Final = 3
 
 def walk(
     data: bytes,
-    position: int,
+    position: i64,
     little: bool,
     nanoseconds: bool,
-    since: int,
-    until: int,
-) -> tuple[int, int, int, int]:
+    since: i64,
+    until: i64,
+) -> tuple[i64, i64, i64, i64]:
     """Pass over whole records from ``since`` to before ``until`` (microseconds).
 
     Returns where the walk stopped, how many records it passed, why it stopped, and the time of the

@@ -6,9 +6,12 @@ inner packet and what it is, or with ``NOT_INSIDE`` (valid, but nothing to follo
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from osect_sensor.wire.octets import u16
+from osect_sensor.wire.octets import u8, u16
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 TEREDO_PREFIX: Final = b"\x20\x01\x00\x00"
 """First octets of every Teredo address (RFC 4380 section 2.6)."""
@@ -38,7 +41,7 @@ PORT_AYIYA: Final = 5072
 PORT_GENEVE: Final = 6081
 
 
-def gre(data: bytes, start: int, end: int) -> tuple[int, int]:
+def gre(data: bytes, start: i64, end: i64) -> tuple[i64, i64]:
     """GRE (RFC 2784, 2890), PPTP's enhanced GRE (RFC 2637), ERSPAN I to III."""
     available = end - start
     if available < 4:
@@ -77,7 +80,7 @@ def gre(data: bytes, start: int, end: int) -> tuple[int, int]:
         if available <= header + 26:
             return MALFORMED, 0
         extra = 12
-        if data[inner + 11] & 1:
+        if u8(data, inner + 11) & 1:
             extra = 20
             if available <= header + extra + 14:
                 return MALFORMED, 0
@@ -91,11 +94,11 @@ def gre(data: bytes, start: int, end: int) -> tuple[int, int]:
     return inner, INNER_IP
 
 
-def holds_exactly(data: bytes, start: int, end: int, version: int) -> bool:
+def holds_exactly(data: bytes, start: i64, end: i64, version: i64) -> bool:
     """Whether one IP packet of ``version`` (0: whatever it says) fills ``data[start:end]``."""
     if end - start < 20:
         return False
-    found = data[start] >> 4
+    found = u8(data, start) >> 4
     if version != 0 and found != version:
         return False
     if found == 4:
@@ -103,7 +106,7 @@ def holds_exactly(data: bytes, start: int, end: int, version: int) -> bool:
     return found == 6 and end - start >= 40 and u16(data, start + 4) + 40 == end - start
 
 
-def teredo(data: bytes, start: int, end: int) -> int:
+def teredo(data: bytes, start: i64, end: i64) -> i64:
     """Teredo (RFC 4380 section 5.1.1): the offset of the IPv6 packet."""
     position = start
     found_origin = False
@@ -119,7 +122,7 @@ def teredo(data: bytes, start: int, end: int) -> int:
             if found_origin or found_authentication or end - position < 4:
                 return MALFORMED
             found_authentication = True
-            length = 13 + data[position + 2] + data[position + 3]
+            length = 13 + u8(data, position + 2) + u8(data, position + 3)
             if end - position < length:
                 return MALFORMED
             position += length
@@ -130,7 +133,7 @@ def teredo(data: bytes, start: int, end: int) -> int:
             length = 40 + u16(data, position + 4)
             if end - position < length:
                 return MALFORMED
-            if end - position > length and (length != 40 or data[position + 6] != 59):
+            if end - position > length and (length != 40 or u8(data, position + 6) != 59):
                 return MALFORMED
             return position
         else:
@@ -138,14 +141,14 @@ def teredo(data: bytes, start: int, end: int) -> int:
     return MALFORMED
 
 
-def looks_like_teredo(data: bytes, start: int, end: int) -> bool:
+def looks_like_teredo(data: bytes, start: i64, end: i64) -> bool:
     """Whether a datagram to any port is Teredo: an IPv6 packet with a Teredo address, or one
     behind an origin indication."""
     length = end - start
     if length < 40:
         return False
-    first = data[start]
-    if first >> 4 != 6 and (first != 0 or data[start + 1] > 1):
+    first = u8(data, start)
+    if first >> 4 != 6 and (first != 0 or u8(data, start + 1) > 1):
         return False
     # Zeek's pattern spans the IPv6 header with dots, which do not match a line feed.
     if (
@@ -156,31 +159,31 @@ def looks_like_teredo(data: bytes, start: int, end: int) -> bool:
         )
     ):
         return True
-    value = data[start + 1]
+    value = u8(data, start + 1)
     if value == 1:
-        skip = 13 + data[start + 2] + data[start + 3]
+        skip = 13 + u8(data, start + 2) + u8(data, start + 3)
         if length < skip + 40:
             return False
         start += skip
         length -= skip
         value = u16(data, start)
-    return value == 0 and length >= 48 and data[start + 8] >> 4 == 6
+    return value == 0 and length >= 48 and u8(data, start + 8) >> 4 == 6
 
 
-def vxlan(data: bytes, start: int, end: int) -> int:
+def vxlan(data: bytes, start: i64, end: i64) -> i64:
     """VXLAN (RFC 7348 section 5): the offset of the Ethernet frame."""
-    if end - start < 8 or data[start] & 0x08 == 0:
+    if end - start < 8 or u8(data, start) & 0x08 == 0:
         return MALFORMED
     return start + 8
 
 
-def geneve(data: bytes, start: int, end: int) -> tuple[int, int]:
+def geneve(data: bytes, start: i64, end: i64) -> tuple[i64, i64]:
     """Geneve (RFC 8926 section 3.4)."""
     if end - start < 8:
         return MALFORMED, 0
-    if data[start] >> 6 != 0:
+    if u8(data, start) >> 6 != 0:
         return NOT_INSIDE, 0
-    header = 8 + (data[start] & 0x3F) * 4
+    header = 8 + (u8(data, start) & 0x3F) * 4
     if end - start < header:
         return MALFORMED, 0
     protocol = u16(data, start + 2)
@@ -193,11 +196,11 @@ def geneve(data: bytes, start: int, end: int) -> tuple[int, int]:
     return start + header, -1
 
 
-def gtp(data: bytes, start: int, end: int) -> int:
+def gtp(data: bytes, start: i64, end: i64) -> i64:
     """GTP version 1 (3GPP TS 29.281 section 5): the offset of the IP packet of a G-PDU."""
     if end - start < 8:
         return MALFORMED
-    flags = data[start]
+    flags = u8(data, start)
     position = start + 8
     if flags & 0x07:
         if end - position < 4:
@@ -207,30 +210,30 @@ def gtp(data: bytes, start: int, end: int) -> int:
         while True:
             if end - position < 1:
                 return MALFORMED
-            length = data[position] * 4
+            length = u8(data, position) * 4
             if length < 2 or end - position < length:
                 return MALFORMED
             position += length
-            if data[position - 1] == 0:
+            if u8(data, position - 1) == 0:
                 break
     if flags >> 5 != 1:
         return MALFORMED
-    if flags & 0x10 == 0 or data[start + 1] != 255:
+    if flags & 0x10 == 0 or u8(data, start + 1) != 255:
         return NOT_INSIDE
-    if end - position < 20 or data[position] >> 4 not in (4, 6):
+    if end - position < 20 or u8(data, position) >> 4 not in (4, 6):
         return MALFORMED
     return position
 
 
-def ayiya(data: bytes, start: int, end: int) -> tuple[int, int]:
+def ayiya(data: bytes, start: i64, end: i64) -> tuple[i64, i64]:
     """AYIYA (draft-massar-v6ops-ayiya section 3)."""
     if end - start < 8:
         return MALFORMED, 0
-    header = 8 + (1 << (data[start] >> 4)) + (data[start + 1] >> 4) * 4
+    header = 8 + (1 << (u8(data, start) >> 4)) + (u8(data, start + 1) >> 4) * 4
     if end - start < header:
         return MALFORMED, 0
-    if data[start + 2] & 0x0F != 1:
+    if u8(data, start + 2) & 0x0F != 1:
         return NOT_INSIDE, 0
-    if data[start + 3] in (4, 41):
+    if u8(data, start + 3) in (4, 41):
         return start + header, INNER_IP
     return start + header, -1

@@ -30,7 +30,7 @@ from osect_sensor.protocols.mime import (
 )
 def test_header_field(line: bytes, name: bytes, value: bytes) -> None:
     header = Header(line)
-    assert (header.name, header.value) == (name, value)
+    assert (header.name, header.value) == (name.upper(), value)
 
 
 @pytest.mark.parametrize(
