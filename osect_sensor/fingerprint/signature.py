@@ -81,6 +81,9 @@ OPTION_NAMES: Final[dict[int, str]] = {
 MAX_OPTIONS: Final = 24
 """Options looked at in one header: p0f's limit, so that a longer layout is ``bad`` here too."""
 
+MAX_TEXTS: Final = 4096
+"""Texts kept of layouts, and of quirks."""
+
 MAX_DISTANCE: Final = 35
 """Hops beyond which p0f does not believe a guessed distance."""
 
@@ -97,6 +100,8 @@ class Signature:
     """The observed features of one SYN or SYN+ACK."""
 
     __slots__ = (
+        "_layout_texts",
+        "_quirk_texts",
         "end_padding",
         "flags",
         "header_length",
@@ -135,6 +140,9 @@ class Signature:
         """Octets behind an end-of-options option."""
         self.quirks: i64 = 0
         self.payload_length: i64 = 0
+        self._layout_texts: dict[bytes, str] = {}
+        self._quirk_texts: dict[int, str] = {}
+        """Layouts and quirks as text; a network has a few dozen of them."""
 
     def read_ipv4(self, data: bytes, ip: i64) -> None:
         """Take what an IPv4 header at ``ip`` tells (its length was checked)."""
@@ -286,22 +294,40 @@ class Signature:
             window = f"{'mtu' if of_mtu else 'mss'}*{multiple}"
         else:
             window = str(self.window)
-        options: list[str] = []
-        for kind in self.layout:
-            if kind == OPTION_END:
-                options.append(f"eol+{self.end_padding}")
-            else:
-                options.append(OPTION_NAMES.get(kind, f"?{kind}"))
-        quirks: list[str] = []
-        if self.quirks != 0:
-            for bit, name in QUIRK_NAMES:
-                if self.quirks & bit != 0:
-                    quirks.append(name)
+        options = self._layout_texts.get(self.layout)
+        if options is None:
+            options = self._layout_text()
+        quirks = self._quirk_texts.get(self.quirks)
+        if quirks is None:
+            quirks = self._quirk_text()
         payload = "+" if self.payload_length > 0 else "0"
         return (
             f"{self.version}:{self.ttl}+{hops}:{self.ip_option_length}:{mss}:{window},{self.scale}"
-            f":{','.join(options)}:{','.join(quirks)}:{payload}"
+            f":{options}:{quirks}:{payload}"
         )
+
+    def _layout_text(self) -> str:
+        names: list[str] = []
+        for kind in self.layout:
+            if kind == OPTION_END:
+                names.append(f"eol+{self.end_padding}")
+            else:
+                names.append(OPTION_NAMES.get(kind, f"?{kind}"))
+        text = ",".join(names)
+        # What pads the end is not in the layout.
+        if OPTION_END not in self.layout and len(self._layout_texts) < MAX_TEXTS:
+            self._layout_texts[self.layout] = text
+        return text
+
+    def _quirk_text(self) -> str:
+        names: list[str] = []
+        for bit, name in QUIRK_NAMES:
+            if self.quirks & bit != 0:
+                names.append(name)
+        text = ",".join(names)
+        if len(self._quirk_texts) < MAX_TEXTS:
+            self._quirk_texts[self.quirks] = text
+        return text
 
 
 def guessed_distance(ttl: i64) -> i64:

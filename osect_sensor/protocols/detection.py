@@ -16,6 +16,7 @@ from osect_sensor.protocols.registry import new_analyzer
 from osect_sensor.protocols.signatures import (
     LDAP_UDP,
     RULE_SERVICES,
+    found_words,
     is_ldap_bind,
     tcp_rules,
     udp_rules,
@@ -62,6 +63,9 @@ class ContentMatcher(Analyzer):
         self._orig: bytes = b""
         """TCP: the originator's octets so far. UDP: not used."""
         self._resp: bytes = b""
+        self._orig_words: int = 0
+        self._resp_words: int = 0
+        """Words of signatures among them (``found_words``)."""
         self._ldap_binds: int = 0
         """UDP: 1 after a bind request from the originator, 2 after one from the responder."""
         self._ldap_replies: int = 0
@@ -74,10 +78,13 @@ class ContentMatcher(Analyzer):
         """Match both directions' beginnings, this chunk included in full."""
         self._keep(from_orig, data, len(data))
         if from_orig:
-            self._orig += data
+            self._orig_words |= found_words(self._orig, data)
+            self._orig = self._orig + data if len(self._orig) > 0 else data
         else:
-            self._resp += data
-        rules = tcp_rules(self._orig, self._resp, from_orig) & ~self._fired
+            self._resp_words |= found_words(self._resp, data)
+            self._resp = self._resp + data if len(self._resp) > 0 else data
+        rules = tcp_rules(self._orig, self._resp, from_orig, self._orig_words, self._resp_words)
+        rules &= ~self._fired
         if rules != 0:
             self._fire(rules, True)
         self._spend()
@@ -115,6 +122,9 @@ class ContentMatcher(Analyzer):
         orig = self._orig
         self._orig = self._resp
         self._resp = orig
+        words = self._orig_words
+        self._orig_words = self._resp_words
+        self._resp_words = words
         self._ldap_binds = self._ldap_binds >> 1 | (self._ldap_binds & 1) << 1
         self._ldap_replies = self._ldap_replies >> 1 | (self._ldap_replies & 1) << 1
         flipped: list[tuple[bool, bytes, int]] = []

@@ -58,6 +58,15 @@ RULE_SERVICES: Final = [
 ]  # fmt: skip
 """The analyzer that each rule attaches, by the number of its bit."""
 
+# Words that some signatures look for anywhere.
+WORD_MCDN: Final = 1
+WORD_NICK: Final = 2
+WORD_USER: Final = 4
+WORD_SERVER: Final = 8
+
+_WORD_OVERLAP: Final = 6
+"""One less than the longest word: so much of it may have come before."""
+
 _SPACE: Final = 0x20
 _CR: Final = 0x0D
 _LF: Final = 0x0A
@@ -322,8 +331,13 @@ def is_ldap_bind(data: bytes) -> bool:
 
 def is_mqtt(data: bytes) -> bool:
     """The protocol name of a CONNECT packet, which begins with ``MQ`` in every version."""
-    at = data.find(b"MQ", 4, 9)
-    return at >= 4
+    last = min(len(data) - 2, 7)
+    at = 4
+    while at <= last:
+        if data[at] == 0x4D and data[at + 1] == 0x51:
+            return True
+        at += 1
+    return False
 
 
 def is_pop3_client(lower: bytes) -> bool:
@@ -360,9 +374,9 @@ def is_postgresql_reply(data: bytes) -> bool:
     return _is_digit(octet) or 0x41 <= octet <= 0x5A or 0x61 <= octet <= 0x7A
 
 
-def is_rdp_server(data: bytes) -> bool:
+def is_rdp_server(data: bytes, words: int) -> bool:
     """An X.224 connection confirm, or the server's half of the T.125 exchange."""
-    return (len(data) > 5 and data[5] == 0xD0) or data.find(b"McDn") >= 0
+    return (len(data) > 5 and data[5] == 0xD0) or words & WORD_MCDN != 0
 
 
 def is_rdp_client(data: bytes) -> bool:
@@ -403,7 +417,7 @@ def is_redis_server(data: bytes) -> bool:
 
 def is_sip_request(data: bytes) -> bool:
     """`` SIP/d.d`` at the end of a line."""
-    if b" SIP/" not in data:
+    if _SPACE not in data:
         return False
     at = data.find(b" SIP/")
     while at >= 0:
@@ -570,17 +584,41 @@ def is_rdpeudp_syn(data: bytes) -> bool:
     )
 
 
-def tcp_rules(orig: bytes, resp: bytes, from_orig: bool) -> int:
-    """The rules that the two directions' beginnings satisfy, after octets of one came in."""
+def found_words(before: bytes, data: bytes) -> int:
+    """Which words that signatures look for anywhere are in ``data``, which follows ``before``.
+
+    They are looked for once in all octets, and the signatures only where their words are.
+    """
+    text = before[-_WORD_OVERLAP:] + data if len(before) > 0 else data
+    words = 0
+    if text.find(b"McDn") >= 0:
+        words |= WORD_MCDN
+    # An octet as a number: to look for octets as ``bytes`` takes Python a caught exception.
+    if _SPACE in text:
+        lower = text.lower()
+        if lower.find(b"nick ") >= 0:
+            words |= WORD_NICK
+        if lower.find(b"user ") >= 0:
+            words |= WORD_USER
+        if lower.find(b"server ") >= 0:
+            words |= WORD_SERVER
+    return words
+
+
+def tcp_rules(orig: bytes, resp: bytes, from_orig: bool, orig_words: int, resp_words: int) -> int:
+    """The rules that the two directions' beginnings satisfy, after octets of one came in.
+
+    The words are those that ``found_words`` found in each.
+    """
     rules = 0
     if from_orig:
         rules = _originator_rules(orig)
     else:
         rules = _responder_rules(resp)
     if len(orig) > 0 and len(resp) > 0:
-        rules |= _pair_rules(orig, resp)
-        rules |= _either_way_rules(orig, resp)
-        rules |= _either_way_rules(resp, orig)
+        rules |= _pair_rules(orig, resp, orig_words, resp_words)
+        rules |= _either_way_rules(orig, resp, resp_words)
+        rules |= _either_way_rules(resp, orig, orig_words)
     return rules
 
 
@@ -638,7 +676,7 @@ def _responder_rules(data: bytes) -> int:
     return rules
 
 
-def _pair_rules(orig: bytes, resp: bytes) -> int:
+def _pair_rules(orig: bytes, resp: bytes, orig_words: int, resp_words: int) -> int:
     """Rules that need the one end to be the client and the other the server."""
     rules = 0
     first = resp[0]
@@ -665,23 +703,21 @@ def _pair_rules(orig: bytes, resp: bytes) -> int:
     elif first == 5:
         if is_socks5_reply(resp) and is_socks5_request(orig):
             rules |= SOCKS5
-    if is_redis_server(resp) and b"\r\n" in orig:
+    if is_redis_server(resp) and orig.find(b"\r\n") >= 0:
         rules |= REDIS_CLIENT
-    # All that follows needs words on both sides, which the binary protocols of a plant lack.
-    if b" " not in resp or b" " not in orig:
-        return rules
-    lower = orig.lower()
-    if lower.find(b"nick") >= 0 and lower.find(b"user") >= 0:
+    if orig_words & WORD_NICK != 0 and orig_words & WORD_USER != 0:
+        lower = orig.lower()
         if is_irc_user_nick(lower) and is_irc_server_reply(resp):
             rules |= IRC_USER_NICK
         if is_irc_nick_user(lower) and is_irc_server_reply(resp):
             rules |= IRC_NICK_USER
-    if lower.find(b"server ") >= 0 and is_irc_server(lower) and is_irc_server(resp.lower()):
-        rules |= IRC_SERVERS
+    if orig_words & resp_words & WORD_SERVER != 0:
+        if is_irc_server(orig.lower()) and is_irc_server(resp.lower()):
+            rules |= IRC_SERVERS
     return rules
 
 
-def _either_way_rules(client: bytes, server: bytes) -> int:
+def _either_way_rules(client: bytes, server: bytes, server_words: int) -> int:
     """Rules about a client and a server, whichever end originated the connection."""
     rules = 0
     if server[0] == 0x30:
@@ -692,7 +728,7 @@ def _either_way_rules(client: bytes, server: bytes) -> int:
             rules |= POSTGRESQL_SSL
     if is_postgresql_reply(server) and is_postgresql_startup(client):
         rules |= POSTGRESQL_STARTUP
-    if is_rdp_server(server) and is_rdp_client(client):
+    if is_rdp_server(server, server_words) and is_rdp_client(client):
         rules |= RDP
     return rules
 

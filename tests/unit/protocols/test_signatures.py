@@ -8,6 +8,16 @@ from hypothesis import strategies as st
 
 from osect_sensor.protocols import signatures as s
 
+
+def _tcp_rules(orig: bytes, resp: bytes, from_orig: bool) -> int:
+    words = s.found_words(b"", orig), s.found_words(b"", resp)
+    return s.tcp_rules(orig, resp, from_orig, *words)
+
+
+def _is_rdp_server(data: bytes) -> bool:
+    return s.is_rdp_server(data, s.found_words(b"", data))
+
+
 # The patterns, as the definition of each predicate: a prefix of the octets matches.
 PATTERNS = [
     (s.is_ftp_client, rb"(|.*[\n\r]) *user ", [b"user ", b"\nuser ", b"xuser ", b" user \r"]),
@@ -50,7 +60,7 @@ PATTERNS = [
         [b"\x00\x00\x00\x20\x00\x03\x00\x00", b"user\x00", b"x" * 250, b"abcdef"],
     ),
     (s.is_postgresql_reply, rb"[a-zA-Z0-9]\x00\x00..", [b"R\x00\x00", b"\x00\x08", b"N", b"!"]),
-    (s.is_rdp_server, rb"(.{5}\xd0|.*McDn)", [b"\x03\x00\x00\x13\x0e", b"\xd0", b"McDn", b"x"]),
+    (_is_rdp_server, rb"(.{5}\xd0|.*McDn)", [b"\x03\x00\x00\x13\x0e", b"\xd0", b"McDn", b"x"]),
     (
         s.is_rdp_client,
         rb".*(Cookie: mstshash=|Duca.*(rdpdr|rdpsnd|drdynvc|cliprdr))",
@@ -163,18 +173,41 @@ def test_rdp_over_udp_is_told_by_size_too(size: int, is_syn: bool) -> None:
 
 def test_a_rule_needs_its_own_end() -> None:
     hello = b"\x05\x64\x05\xc0\x01\x00\x00\x04"
-    assert s.tcp_rules(b"", hello, False) & s.DNP3_TCP
-    assert not s.tcp_rules(hello, b"", True) & s.DNP3_TCP
+    assert _tcp_rules(b"", hello, False) & s.DNP3_TCP
+    assert not _tcp_rules(hello, b"", True) & s.DNP3_TCP
 
 
 def test_socks_4_may_run_backwards() -> None:
     request = b"\x04\x01\x00\x50\x01\x02\x03\x04\x00"
     reply = b"\x00\x5a\x00\x50\x01\x02\x03\x04"
-    assert s.tcp_rules(request, reply, False) & s.SOCKS4
-    assert s.tcp_rules(reply, request, True) & s.SOCKS4_REVERSE
+    assert _tcp_rules(request, reply, False) & s.SOCKS4
+    assert _tcp_rules(reply, request, True) & s.SOCKS4_REVERSE
 
 
 def test_smb_is_told_by_its_magic() -> None:
-    assert s.tcp_rules(b"\x00\x00\x00\x40\xfeSMB", b"", True) == s.SMB
-    assert s.tcp_rules(b"", b"\x00\x00\x00\x40\xffSMB", False) == s.SMB
-    assert s.tcp_rules(b"\x00\x00\x00\x40\xfdSMB", b"", True) == 0
+    assert _tcp_rules(b"\x00\x00\x00\x40\xfeSMB", b"", True) == s.SMB
+    assert _tcp_rules(b"", b"\x00\x00\x00\x40\xffSMB", False) == s.SMB
+    assert _tcp_rules(b"\x00\x00\x00\x40\xfdSMB", b"", True) == 0
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"nick ", b"USER ", b"Server ", b"McDn", b"mcdn", b"us", b" ", b"x"])
+    ),
+    st.lists(st.integers(0, 40)),
+)
+def test_words_are_found_wherever_a_stream_is_cut(pieces: list[bytes], cuts: list[int]) -> None:
+    stream = b"".join(pieces)
+    words = 0
+    start = 0
+    for cut in [*sorted(cuts), len(stream)]:
+        words |= s.found_words(stream[:start], stream[start:cut])
+        start = max(start, min(cut, len(stream)))
+    assert words == s.found_words(b"", stream)
+    assert bool(words & s.WORD_MCDN) == (b"McDn" in stream)
+    for bit, word in (
+        (s.WORD_NICK, b"nick "),
+        (s.WORD_USER, b"user "),
+        (s.WORD_SERVER, b"server "),
+    ):
+        assert bool(words & bit) == (word in stream.lower())
