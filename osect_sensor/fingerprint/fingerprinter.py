@@ -163,14 +163,14 @@ class Fingerprinter:
                 return
             kind = u16(data, start + 12)
             ip = start + 14
-            tag = 0
+            tag: i64 = 0
             if kind in (_VLAN, _QINQ, _QINQ_OLD):
                 tag = kind
                 kind = u16(data, start + 16)
                 ip = start + 18
             if kind != _IPV4 and kind != _IPV6:
                 return
-            version = 4 if kind == _IPV4 else 6
+            version: i64 = 4 if kind == _IPV4 else 6
             if not _carries_tcp(data, ip, end, version):
                 return
             self._count_packet(timestamp)
@@ -225,7 +225,7 @@ class Fingerprinter:
             if u8(data, ip + 9) != _TCP or u16(data, ip + 6) & 0x3FFF != 0:
                 return
             source = ip + 12
-            size = 4
+            size: i64 = 4
         elif version == 6:
             if end - ip < 60:
                 return
@@ -452,7 +452,7 @@ def _carries_tcp(data: bytes, ip: i64, end: i64, version: i64) -> bool:
 
 def _guess_offset(data: bytes, start: i64, end: i64) -> i64:
     """The first even offset at which something like IP with TCP begins, or -1."""
-    offset = 0
+    offset: i64 = 0
     while offset < _MAX_GUESSED_OFFSET and end - start - offset >= 40:
         ip = start + offset
         version = u8(data, ip) >> 4

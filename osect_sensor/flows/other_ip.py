@@ -9,12 +9,15 @@ fragments are put together (YAF takes every one of them for "more to come" and l
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.flows.analyzer import AnalysisContext
 from osect_sensor.logs.rows import FlowRow
-from osect_sensor.wire.octets import ipv4_text, mac_text, u16
+from osect_sensor.wire.octets import ipv4_text, mac_text, u8, u16
 from osect_sensor.wire.packet import ICMP, ICMPV6, NO_VLAN, TCP, UDP, Packet
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 IDLE_TIMEOUT: Final = 300_000
 """Milliseconds without a packet after which a flow has ended (``yaf --idle-timeout``)."""
@@ -104,22 +107,22 @@ class _Flow:
     )  # fmt: skip
 
     def __init__(
-        self, key: bytes, protocol: int, source: bytes, destination: bytes, vlan: int, start: int
+        self, key: bytes, protocol: i64, source: bytes, destination: bytes, vlan: i64, start: i64
     ) -> None:
         self.key: bytes = key
-        self.protocol: int = protocol
+        self.protocol: i64 = protocol
         self.source: bytes = source
         self.destination: bytes = destination
-        self.vlan: int = vlan
-        self.start: int = start
-        self.end: int = start
-        self.rtt: int = 0
+        self.vlan: i64 = vlan
+        self.start: i64 = start
+        self.end: i64 = start
+        self.rtt: i64 = 0
         self.source_mac: bytes = b""
         self.destination_mac: bytes = b""
-        self.packets: int = 0
-        self.octets: int = 0
-        self.reverse_packets: int = 0
-        self.reverse_octets: int = 0
+        self.packets: i64 = 0
+        self.octets: i64 = 0
+        self.reverse_packets: i64 = 0
+        self.reverse_octets: i64 = 0
 
 
 @final
@@ -130,11 +133,11 @@ class _Fragments:
         "destination_mac", "ends", "first", "last", "seen", "source_mac", "starts", "vlan",
     )  # fmt: skip
 
-    def __init__(self, vlan: int) -> None:
-        self.vlan: int = vlan
+    def __init__(self, vlan: i64) -> None:
+        self.vlan: i64 = vlan
         self.source_mac: bytes = b""
         self.destination_mac: bytes = b""
-        self.seen: int = 0
+        self.seen: i64 = 0
         """Time of the latest fragment, milliseconds."""
         self.first: bool = False
         """Whether the fragment with offset 0 has come."""
@@ -144,7 +147,7 @@ class _Fragments:
         self.ends: list[int] = []
         """The octets that have come: ascending ranges with gaps between them."""
 
-    def take(self, start: int, end: int) -> None:
+    def take(self, start: i64, end: i64) -> None:
         """Mark a range of octets as having come."""
         low = 0
         while low < len(self.starts) and self.ends[low] < start:
@@ -157,7 +160,7 @@ class _Fragments:
         self.starts[low:high] = [start]
         self.ends[low:high] = [end]
 
-    def length(self) -> int:
+    def length(self) -> i64:
         """Octets of the whole payload, or -1 while some are missing."""
         if self.first and self.last and len(self.starts) == 1 and self.starts[0] == 0:
             return self.ends[0]
@@ -170,9 +173,9 @@ class OtherIpFlows:
 
     def __init__(self, context: AnalysisContext) -> None:
         self._context: Final = context
-        self._clock: int = 0
+        self._clock: i64 = 0
         """Time of the latest packet that was accepted, milliseconds."""
-        self._next_flush: int = 0
+        self._next_flush: i64 = 0
         self._flows: dict[bytes, _Flow] = {}
         """Least recently active first."""
         self._newest: _Flow | None = None
@@ -180,14 +183,14 @@ class OtherIpFlows:
         """Protocol and VLAN as they appear in keys."""
         self._fragments: dict[bytes, _Fragments] = {}
         """Least recently fed first."""
-        self._fragment_clock: int = 0
-        self._next_prune: int = 0
+        self._fragment_clock: i64 = 0
+        self._next_prune: i64 = 0
 
     def __len__(self) -> int:
         """Flows in the table."""
         return len(self._flows)
 
-    def add(self, packet: Packet, frame: int) -> None:
+    def add(self, packet: Packet, frame: i64) -> None:
         """Take an IP packet as it was on the wire: outermost header, fragments as fragments.
 
         ``frame`` is where its frame starts in ``packet.data``. The IP header at
@@ -207,13 +210,13 @@ class OtherIpFlows:
         elif ethertype == _ETHERTYPE_IPV6:
             self._ipv6(packet)
         elif packet.captured_end > packet.network:
-            version = packet.data[packet.network] >> 4
+            version = u8(packet.data, packet.network) >> 4
             if version == 4:
                 self._ipv4(packet)
             elif version == 6:
                 self._ipv6(packet)
 
-    def advance(self, timestamp: int) -> None:
+    def advance(self, timestamp: i64) -> None:
         """Learn the time of a packet that is not kept here (microseconds)."""
         milliseconds = timestamp // 1000
         if milliseconds > self._clock:
@@ -221,7 +224,7 @@ class OtherIpFlows:
             if milliseconds >= self._next_flush:
                 self._flush()
 
-    def expire(self, now: int) -> None:
+    def expire(self, now: i64) -> None:
         """End the flows that have been idle for too long at ``now`` (microseconds)."""
         self._close_idle(now // 1000)
 
@@ -244,11 +247,11 @@ class OtherIpFlows:
         available = packet.captured_end - start
         if available < 20:
             return
-        protocol = data[start + 9]
+        protocol = u8(data, start + 9)
         if protocol in (TCP, UDP, ICMP, ICMPV6):
             self.advance(packet.timestamp)
             return
-        header_length = (data[start] & 0x0F) * 4
+        header_length = (u8(data, start) & 0x0F) * 4
         if available < header_length:
             return
         length = u16(data, start + 2)
@@ -273,9 +276,9 @@ class OtherIpFlows:
             return
         length = u16(data, start + 4) + 40
         end = min(packet.captured_end, start + length)
-        protocol = data[start + 6]
+        protocol = u8(data, start + 6)
         position = start + 40
-        fragment = -1
+        fragment: i64 = -1
         while True:
             if protocol == _FRAGMENT:
                 if end - position < 8:
@@ -285,12 +288,12 @@ class OtherIpFlows:
             elif protocol in (_HOP_BY_HOP, _ROUTING, _DESTINATION_OPTIONS):
                 if end - position < 2:
                     return
-                size = data[position + 1] * 8 + 8
+                size = u8(data, position + 1) * 8 + 8
                 if end - position < size:
                     return
             else:
                 break
-            protocol = data[position]
+            protocol = u8(data, position)
             position += size
         if protocol in (TCP, UDP, ICMP, ICMPV6):
             self.advance(packet.timestamp)
@@ -310,8 +313,8 @@ class OtherIpFlows:
         self._packet(packet, protocol, source, destination, length)
 
     def _fragment(
-        self, packet: Packet, key: bytes, protocol: int, header_length: int, length: int,
-        offset: int, more: bool, source: bytes, destination: bytes,
+        self, packet: Packet, key: bytes, protocol: i64, header_length: i64, length: i64,
+        offset: i64, more: bool, source: bytes, destination: bytes,
     ) -> None:  # fmt: skip
         """Take a fragment; count the datagram once it is whole."""
         now = packet.timestamp // 1000
@@ -350,7 +353,7 @@ class OtherIpFlows:
         if now >= self._next_prune or len(self._fragments) > MAX_FRAGMENTED:
             self._prune_fragments(now)
 
-    def _prune_fragments(self, now: int) -> None:
+    def _prune_fragments(self, now: i64) -> None:
         self._next_prune = now + FLUSH_INTERVAL
         surplus = 0
         if len(self._fragments) > MAX_FRAGMENTED:
@@ -368,7 +371,7 @@ class OtherIpFlows:
             )
 
     def _packet(
-        self, packet: Packet, protocol: int, source: bytes, destination: bytes, octets: int
+        self, packet: Packet, protocol: i64, source: bytes, destination: bytes, octets: i64
     ) -> None:
         begun = self._count(
             packet.timestamp // 1000, protocol, source, destination, _vlan(packet), octets
@@ -378,7 +381,7 @@ class OtherIpFlows:
             begun.destination_mac = _mac(packet, packet.destination_mac)
 
     def _count(
-        self, now: int, protocol: int, source: bytes, destination: bytes, vlan: int, octets: int
+        self, now: i64, protocol: i64, source: bytes, destination: bytes, vlan: i64, octets: i64
     ) -> _Flow | None:
         """Count a whole packet into its flow; answers the flow if the packet is its first."""
         if now < self._clock:
@@ -437,7 +440,7 @@ class OtherIpFlows:
         self._next_flush = self._clock + FLUSH_INTERVAL
         self._close_idle(self._clock)
 
-    def _close_idle(self, now: int) -> None:
+    def _close_idle(self, now: i64) -> None:
         idle: list[_Flow] = []
         for flow in self._flows.values():
             if now - flow.end <= IDLE_TIMEOUT:
@@ -484,7 +487,7 @@ class OtherIpFlows:
         self._context.sink.flow(row)
 
 
-def _is_known_encapsulation(packet: Packet, frame: int) -> bool:
+def _is_known_encapsulation(packet: Packet, frame: i64) -> bool:
     """Whether only what YAF knows lies between the Ethernet header and ``packet.network``."""
     data = packet.data
     position = frame + _ETHERNET_HEADER
@@ -497,14 +500,14 @@ def _is_known_encapsulation(packet: Packet, frame: int) -> bool:
     return position == packet.network
 
 
-def _vlan(packet: Packet) -> int:
+def _vlan(packet: Packet) -> i64:
     """The innermost VLAN id, 0 for none."""
     if packet.inner_vlan != NO_VLAN:
         return packet.inner_vlan
     return 0 if packet.vlan == NO_VLAN else packet.vlan
 
 
-def _mac(packet: Packet, offset: int) -> bytes:
+def _mac(packet: Packet, offset: i64) -> bytes:
     """The MAC at ``offset``; none where the link layer does not name both stations."""
     if packet.source_mac < 0 or packet.destination_mac < 0:
         return b""

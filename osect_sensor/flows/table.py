@@ -375,7 +375,7 @@ class ConnectionTable:
         key = _ends(packet)
         now = packet.timestamp
         flags = u8(data, transport + 13)
-        twin = 0
+        twin: i64 = 0
         endpoint = self._tcp.get(key)
         if endpoint is None:
             endpoint = self._other_tcp_end(key)
@@ -540,7 +540,7 @@ class ConnectionTable:
         # A length below the header's makes this negative, and the end looks silent again.
         octets = u16(data, transport + 4) - 8
         endpoint.octets = octets if endpoint.octets < 0 else endpoint.octets + octets
-        bit = SEEN_DATA if endpoint.is_orig else SEEN_DATA << 16
+        bit: i64 = SEEN_DATA if endpoint.is_orig else SEEN_DATA << 16
         if connection.history_seen & bit == 0:
             connection.history_seen |= bit
             connection.add_history("D" if endpoint.is_orig else "d")

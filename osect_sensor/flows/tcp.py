@@ -191,7 +191,7 @@ class TcpTracker:
         if rst:
             self._tell_closed(connection)
 
-        relative_ack = 0
+        relative_ack: i64 = 0
         if has_ack:
             if peer.state == INACTIVE:
                 relative_ack = 1
@@ -339,7 +339,7 @@ class TcpTracker:
                 connection, endpoint, peer, flags, seq, length, from_orig, now
             )
         if state in (SYN_SENT, SYN_ACK_SENT):
-            outcome = 0
+            outcome: i64 = 0
             if flags & FIN:
                 _set_state(endpoint, peer, CLOSED)
                 outcome = _DO_CLOSE | _FINISHED
@@ -365,7 +365,7 @@ class TcpTracker:
         from_orig: bool,
         now: i64,
     ) -> i64:
-        outcome = 0
+        outcome: i64 = 0
         if flags & SYN:
             if from_orig:
                 _set_state(endpoint, peer, SYN_ACK_SENT if flags & ACK else SYN_SENT)
@@ -428,7 +428,7 @@ class TcpTracker:
     def _leave_established(
         self, connection: FlowConnection, endpoint: TcpEndpoint, peer: TcpEndpoint, flags: i64
     ) -> i64:
-        outcome = 0
+        outcome: i64 = 0
         if flags & (SYN | ACK) == SYN and endpoint.state == PARTIAL and peer.state == INACTIVE:
             _set_state(endpoint, peer, SYN_SENT)
         if flags & (FIN | RST) == FIN:

@@ -254,7 +254,7 @@ class NativeGenerator:
         position = packet.network
         if packet.captured_end - position >= 20:
             version = u8(data, position) >> 4
-            protocol = -1
+            protocol: i64 = -1
             if version == 4:
                 protocol = u8(data, position + 9)
             elif version == 6:

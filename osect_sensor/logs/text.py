@@ -58,6 +58,7 @@ def _escape_table(separator: int) -> list[str]:
 
 _ESCAPES: Final = _escape_table(0x09)
 _ESCAPES_IN_SET: Final = _escape_table(0x2C)
+_HUNDRED: Final = [f"{number:02d}" for number in range(100)]
 _THOUSANDS: Final = [f"{number:03d}" for number in range(1000)]
 _COUNTS: Final = [str(number) for number in range(1024)]
 """Small numbers, most of those that are written, as text."""
@@ -141,7 +142,7 @@ def time_text(microseconds: i64) -> str:
         return "-" + time_text(-microseconds)
     seconds = microseconds // MICROSECONDS
     fraction = microseconds - seconds * MICROSECONDS
-    return f"{seconds}.{_THOUSANDS[fraction // 1000]}{_THOUSANDS[fraction % 1000]}"
+    return f"{count_text(seconds)}.{_THOUSANDS[fraction // 1000]}{_THOUSANDS[fraction % 1000]}"
 
 
 def intervals_text(values: list[int] | None) -> str:
@@ -156,12 +157,8 @@ def intervals_text(values: list[int] | None) -> str:
     return SET_SEPARATOR.join(parts)
 
 
-def _padded(value: int, width: int) -> str:
-    return str(value).zfill(width)
-
-
-def _civil_date(days: int) -> tuple[int, int, int]:
-    """Year, month and day of the day that lies ``days`` after 1970-01-01, Gregorian throughout.
+def _date_text(days: i64) -> str:
+    """``YYYY-MM-DD``: the day that lies ``days`` after 1970-01-01, Gregorian throughout.
 
     Computed here because ``datetime`` raises beyond the year 9999, which a capture may claim.
     """
@@ -177,20 +174,24 @@ def _civil_date(days: int) -> tuple[int, int, int]:
     day = day_of_year - (153 * month_from_march + 2) // 5 + 1
     month = month_from_march + 3 if month_from_march < 10 else month_from_march - 9
     year = year_of_era + era * 400
-    return (year + 1 if month <= 2 else year, month, day)
+    if month <= 2:
+        year += 1
+    return f"{str(year).zfill(4)}-{_HUNDRED[month]}-{_HUNDRED[day]}"
 
 
-def date_time_text(microseconds: int, date_separator: str, clock_separator: str) -> str:
+def date_time_text(microseconds: i64, date_separator: str, clock_separator: str) -> str:
     """A time as ``YYYY-MM-DD``, ``date_separator``, ``HH MM SS`` with ``clock_separator``; UTC."""
     seconds = microseconds // MICROSECONDS
     days = seconds // _SECONDS_IN_DAY
     second_of_day = seconds - days * _SECONDS_IN_DAY
-    year, month, day = _civil_date(days)
-    date = _padded(year, 4) + "-" + _padded(month, 2) + "-" + _padded(day, 2)
-    hour = _padded(second_of_day // 3600, 2)
-    minute = _padded(second_of_day // 60 % 60, 2)
-    second = _padded(second_of_day % 60, 2)
-    return date + date_separator + hour + clock_separator + minute + clock_separator + second
+    clock = clock_separator.join(
+        [
+            _HUNDRED[second_of_day // 3600],
+            _HUNDRED[second_of_day // 60 % 60],
+            _HUNDRED[second_of_day % 60],
+        ]
+    )
+    return f"{_date_text(days)}{date_separator}{clock}"
 
 
 def header_time_text(microseconds: int) -> str:
@@ -203,15 +204,15 @@ def window_name(microseconds: int) -> str:
     return date_time_text(microseconds, "-", ":")
 
 
-def _millisecond_time_text(milliseconds: int) -> str:
-    return date_time_text(milliseconds * 1000, " ", ":") + "." + _padded(milliseconds % 1000, 3)
+def _millisecond_time_text(milliseconds: i64) -> str:
+    return f"{date_time_text(milliseconds * 1000, ' ', ':')}.{_THOUSANDS[milliseconds % 1000]}"
 
 
-def _milliseconds_text(milliseconds: int) -> str:
+def _milliseconds_text(milliseconds: i64) -> str:
     """Milliseconds as seconds with three decimals."""
     if milliseconds < 0:
         return "-" + _milliseconds_text(-milliseconds)
-    return str(milliseconds // 1000) + "." + _padded(milliseconds % 1000, 3)
+    return f"{count_text(milliseconds // 1000)}.{_THOUSANDS[milliseconds % 1000]}"
 
 
 def _vlan_text(vlan: int) -> str:

@@ -206,7 +206,7 @@ class Decoder:
         data = packet.data
         start = packet.network
         available = packet.captured_end - start
-        header = 24
+        header: i64 = 24
         if available <= header:
             return self.drop("truncated 802.11 header")
         kind = u8(data, start)
@@ -332,8 +332,8 @@ class Decoder:
 
     def _ethertype(self, packet: Packet, protocol: i64) -> i64:
         data = packet.data
-        tags = 0
-        inside = _IN_ETHERNET
+        tags: i64 = 0
+        inside: i64 = _IN_ETHERNET
         while True:
             position = packet.network
             available = packet.captured_end - position
@@ -409,7 +409,7 @@ class Decoder:
             return self.drop("truncated Ethernet frame")
         if u8(data, position) != 0xAA or u8(data, position + 1) != 0xAA:
             return OTHER
-        header = 3 if u8(data, position + 2) & 3 == 3 else 4
+        header: i64 = 3 if u8(data, position + 2) & 3 == 3 else 4
         if available < header + 5:
             return self.drop("truncated SNAP header")
         position += header
@@ -539,7 +539,7 @@ class Decoder:
         start = packet.network
         position = start + 40
         end = packet.captured_end
-        last = 0
+        last: i64 = 0
         previous_field = start + 6
         source = packet.source
         destination = packet.destination

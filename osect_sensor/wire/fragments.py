@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 FRAGMENT_TIMEOUT: Final = 300 * 1_000_000
 """Microseconds a datagram may wait for its missing fragments (Zeek's ``frag_timeout``)."""
@@ -25,17 +28,17 @@ MAX_DATAGRAM_LENGTH: Final = 65_535 + 8 * 8192
 class _Datagram:
     __slots__ = ("blocks", "expires", "headers", "octets", "size")
 
-    def __init__(self, headers: bytes, expires: int) -> None:
+    def __init__(self, headers: bytes, expires: i64) -> None:
         self.headers: bytes = headers
         """IP header (and extension headers) of the fragment that came first."""
-        self.expires: int = expires
-        self.size: int = 0
+        self.expires: i64 = expires
+        self.size: i64 = 0
         """Length of the whole payload, 0 until the last fragment told it."""
-        self.octets: int = 0
+        self.octets: i64 = 0
         self.blocks: list[tuple[int, bytes]] = []
         """Offset and content, sorted, without overlaps: what came first stays."""
 
-    def insert(self, offset: int, content: bytes) -> None:
+    def insert(self, offset: i64, content: bytes) -> None:
         """Add what is new of ``content``."""
         index = 0
         while index < len(self.blocks) and len(content) > 0:
@@ -88,11 +91,11 @@ class FragmentTable:
 
     def __init__(self) -> None:
         self._datagrams: dict[bytes, _Datagram] = {}
-        self._octets: int = 0
-        self._next_expiry: int = 0
-        self.expired: int = 0
+        self._octets: i64 = 0
+        self._next_expiry: i64 = 0
+        self.expired: i64 = 0
         """Datagrams given up because a fragment did not come in time."""
-        self.refused: int = 0
+        self.refused: i64 = 0
         """Datagrams given up because a limit was reached."""
 
     def __len__(self) -> int:
@@ -101,10 +104,10 @@ class FragmentTable:
     def add(
         self,
         key: bytes,
-        now: int,
+        now: i64,
         headers: bytes,
         content: bytes,
-        offset: int,
+        offset: i64,
         more_fragments: bool,
     ) -> bytes | None:
         """Take one fragment; returns headers and payload of the datagram it completes.
@@ -144,7 +147,7 @@ class FragmentTable:
             del self._datagrams[key]
         self.refused += len(oldest)
 
-    def _expire(self, now: int) -> None:
+    def _expire(self, now: i64) -> None:
         """Give up what waits too long; looks again in a second."""
         self._next_expiry = now + 1_000_000
         late: list[bytes] = []

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
+_HEX: Final = [f"{value:x}" for value in range(256)]
+_PADDED_HEX: Final = [f"{value:02x}" for value in range(256)]
 _DECIMAL: Final = [str(value) for value in range(256)]
 _DOTTED: Final = [f"{value}." for value in range(256)]
 
@@ -98,41 +100,38 @@ def ipv6_text(data: bytes, offset: i64) -> str:
     IPv4-mapped (``::ffff:0:0/96``) and IPv4-compatible addresses end in a dotted quad, as
     ``inet_ntop`` prints them.
     """
-    groups: list[int] = []
-    for index in range(8):
-        groups.append(data[offset + 2 * index] << 8 | data[offset + 2 * index + 1])
-    best_start = -1
-    best_length = 1
-    index = 0
+    best_start: i64 = -1
+    best_length: i64 = 1
+    index: i64 = 0
     while index < 8:
-        if groups[index] != 0:
-            index += 1
-            continue
         start = index
-        while index < 8 and groups[index] == 0:
+        while index < 8 and u16(data, offset + 2 * index) == 0:
             index += 1
         if index - start > best_length:
             best_start = start
             best_length = index - start
-    if best_start == 0 and (
-        best_length == 6
-        or (best_length == 7 and groups[7] != 1)
-        or (best_length == 5 and groups[5] == 0xFFFF)
-    ):
-        prefix = "::" if best_length != 5 else "::ffff:"
-        return prefix + ipv4_text(data, offset + 12)
-    text = ""
-    index = 0
-    while index < 8:
-        if index == best_start:
-            text += "::"
-            index += best_length
-            continue
-        if text != "" and not text.endswith(":"):
-            text += ":"
-        text += f"{groups[index]:x}"
         index += 1
-    return text
+    if best_start < 0:
+        return _groups_text(data, offset, offset + 16)
+    if best_start == 0:
+        if best_length == 5 and u16(data, offset + 10) == 0xFFFF:
+            return "::ffff:" + ipv4_text(data, offset + 12)
+        if best_length == 6 or (best_length == 7 and u16(data, offset + 14) != 1):
+            return "::" + ipv4_text(data, offset + 12)
+    before = _groups_text(data, offset, offset + 2 * best_start)
+    behind = _groups_text(data, offset + 2 * (best_start + best_length), offset + 16)
+    return f"{before}::{behind}"
+
+
+def _groups_text(data: bytes, offset: i64, end: i64) -> str:
+    """Groups of 16 bits as hexadecimal numbers with colons between them."""
+    groups: list[str] = []
+    while offset < end:
+        high = data[offset]
+        low = data[offset + 1]
+        groups.append(_HEX[low] if high == 0 else _HEX[high] + _PADDED_HEX[low])
+        offset += 2
+    return ":".join(groups)
 
 
 def address_text(address: bytes) -> str:

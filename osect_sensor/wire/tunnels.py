@@ -49,7 +49,7 @@ def gre(data: bytes, start: i64, end: i64) -> tuple[i64, i64]:
     flags = u16(data, start)
     protocol = u16(data, start + 2)
     version = flags & 7
-    header = 4
+    header: i64 = 4
     for bit in (0x8000, 0x2000, 0x1000, 0x0080):
         if flags & bit:
             header += 4
@@ -72,7 +72,7 @@ def gre(data: bytes, start: i64, end: i64) -> tuple[i64, i64]:
         return inner, INNER_ETHERNET
     if protocol == 0x88BE:
         # Without a sequence number this is type I, which has no header of its own.
-        extra = 8 if flags & 0x1000 else 0
+        extra: i64 = 8 if flags & 0x1000 else 0
         if available <= header + 14 or available < header + 14 + extra:
             return MALFORMED, 0
         return inner + extra, INNER_ETHERNET
