@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, final
 
+from osect_sensor.logs.text import count_text
 from osect_sensor.wire.octets import u16, u32
 
 if TYPE_CHECKING:
@@ -286,14 +287,14 @@ class Signature:
     def text(self, peer_mss: i64) -> str:
         """The raw signature; ``peer_mss`` is the MSS of the SYN that a SYN+ACK answers, or 0."""
         distance = guessed_distance(self.ttl)
-        hops = "?" if distance > MAX_DISTANCE else str(distance)
+        hops = "?" if distance > MAX_DISTANCE else count_text(distance)
         # A SYN+ACK that echoes p0f-sendsyn's MSS says nothing about its own.
-        mss = "*" if self.mss == PROBE_MSS and self.flags == SYN | ACK else str(self.mss)
+        mss = "*" if self.mss == PROBE_MSS and self.flags == SYN | ACK else count_text(self.mss)
         multiple, of_mtu = window_multiple(self, peer_mss)
         if multiple > 0:
-            window = f"{'mtu' if of_mtu else 'mss'}*{multiple}"
+            window = ("mtu*" if of_mtu else "mss*") + count_text(multiple)
         else:
-            window = str(self.window)
+            window = count_text(self.window)
         options = self._layout_texts.get(self.layout)
         if options is None:
             options = self._layout_text()
@@ -301,9 +302,18 @@ class Signature:
         if quirks is None:
             quirks = self._quirk_text()
         payload = "+" if self.payload_length > 0 else "0"
-        return (
-            f"{self.version}:{self.ttl}+{hops}:{self.ip_option_length}:{mss}:{window},{self.scale}"
-            f":{options}:{quirks}:{payload}"
+        version = "4" if self.version == 4 else "6"
+        return ":".join(
+            [
+                version,
+                f"{count_text(self.ttl)}+{hops}",
+                count_text(self.ip_option_length),
+                mss,
+                f"{window},{count_text(self.scale)}",
+                options,
+                quirks,
+                payload,
+            ]
         )
 
     def _layout_text(self) -> str:
@@ -355,13 +365,17 @@ def window_multiple(signature: Signature, peer_mss: i64) -> tuple[i64, bool]:
         return window // mss, False
     if signature.timestamp != 0 and window % (mss - 12) == 0:
         return window // (mss - 12), False
-    for usual in (1500 - _MIN_TCP_IPV4, 1500 - _MIN_TCP_IPV4 - 12):
+    usual = 1500 - _MIN_TCP_IPV4
+    if window % usual == 0:
+        return window // usual, False
+    if window % (usual - 12) == 0:
+        return window // (usual - 12), False
+    if signature.version == 6:
+        usual = 1500 - _MIN_TCP_IPV6
         if window % usual == 0:
             return window // usual, False
-    if signature.version == 6:
-        for usual in (1500 - _MIN_TCP_IPV6, 1500 - _MIN_TCP_IPV6 - 12):
-            if window % usual == 0:
-                return window // usual, False
+        if window % (usual - 12) == 0:
+            return window // (usual - 12), False
     if window % (mss + _MIN_TCP_IPV4) == 0:
         return window // (mss + _MIN_TCP_IPV4), True
     if window % (mss + signature.header_length) == 0:

@@ -155,7 +155,8 @@ class ContentLines:
         self._plain_left -= stop - start
         self._position = stop
         self._after_plain = True
-        self.line = self._input[start:stop]
+        whole = start == 0 and stop == len(self._input)
+        self.line = self._input if whole else self._input[start:stop]
         self.length = stop - start
         self.plain = True
 

@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from mypy_extensions import i64
 
+MAX_MAC_TEXTS: Final = 4096
+"""MACs whose text is kept: a network has hundreds, and each is in many rows."""
+
+_MAC_TEXTS: Final[dict[bytes, str]] = {}
 _HEX: Final = [f"{value:x}" for value in range(256)]
 _PADDED_HEX: Final = [f"{value:02x}" for value in range(256)]
 _DECIMAL: Final = [str(value) for value in range(256)]
@@ -83,7 +87,14 @@ def microseconds(seconds: i64, fraction: i64) -> i64:
 
 def mac_text(data: bytes, offset: i64) -> str:
     """Six octets at ``offset`` as ``00:11:22:33:44:55``."""
-    return data[offset : offset + 6].hex(":")
+    mac = data[offset : offset + 6]
+    text = _MAC_TEXTS.get(mac)
+    if text is None:
+        text = mac.hex(":")
+        if len(_MAC_TEXTS) >= MAX_MAC_TEXTS:
+            _MAC_TEXTS.clear()
+        _MAC_TEXTS[mac] = text
+    return text
 
 
 def ipv4_text(data: bytes, offset: i64) -> str:

@@ -101,7 +101,7 @@ class PcapReader(CaptureReader):
         if len(data) - position < header:
             if not self.fill(header):
                 return self.end("a record header")
-            position = 0
+            position = self.position
             data = self.data
         if self._little:
             seconds = u32le(data, position)
@@ -124,7 +124,7 @@ class PcapReader(CaptureReader):
         if len(data) - position - header < captured:
             if not self.fill(header + captured):
                 return self.end("a record")
-            position = 0
+            position = self.position
         if self._nanoseconds:
             fraction //= 1000
         self.timestamp = microseconds(seconds, fraction)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from mypy_extensions import i64
 
 BLOCK_SIZE: Final = 1024 * 1024
-"""Octets asked of the source at once: few enough to stay in a cache, many enough that the copy of
-the record that straddles two blocks does not count."""
+"""Octets asked of the source at once: few enough to stay in a cache, many enough that asking does
+not count."""
 
 MAX_CAPTURED_LENGTH: Final = 262144
 """Most octets a record may hold. libpcap's MAXIMUM_SNAPLEN: no reader or writer built on it goes
@@ -54,6 +54,9 @@ class CaptureReader:
         self.position: i64 = 0
         """Where the next record starts in ``data``."""
         self._source: Final = source
+        self._block: bytes = b""
+        """The latest block, of which ``_block_used`` octets are in ``data`` already."""
+        self._block_used: i64 = 0
 
     @property
     def bytes_read(self) -> i64:
@@ -79,19 +82,33 @@ class CaptureReader:
     def fill(self, needed: i64) -> bool:
         """Have ``needed`` octets at ``position`` (both may move); False where the source ends.
 
-        Waits for no more than that, so that a record is delivered as soon as it is complete.
+        Waits for no more than that, so that a record is delivered as soon as it is complete. A
+        record that straddles two blocks is put together by itself: no block is copied for it.
         """
         have = len(self.data) - self.position
         if have >= needed:
             return True
-        chunks = [self.data[self.position :]]
+        pieces: list[bytes] = []
+        if have > 0:
+            pieces.append(self.data[self.position :])
         while have < needed:
-            chunk = self._source.read(BLOCK_SIZE)
-            if len(chunk) == 0:
-                break
-            chunks.append(chunk)
-            have += len(chunk)
-        self.data = b"".join(chunks)
+            if self._block_used == len(self._block):
+                self._block = self._source.read(BLOCK_SIZE)
+                self._block_used = 0
+                if len(self._block) == 0:
+                    break
+            here = len(self._block) - self._block_used
+            if have == 0 and here >= needed:
+                self.data = self._block
+                self.position = self._block_used
+                self._block = b""
+                self._block_used = 0
+                return True
+            taken = min(needed - have, here)
+            pieces.append(self._block[self._block_used : self._block_used + taken])
+            self._block_used += taken
+            have += taken
+        self.data = b"".join(pieces)
         self.position = 0
         return have >= needed
 
