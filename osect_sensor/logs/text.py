@@ -60,6 +60,11 @@ _ESCAPES: Final = _escape_table(0x09)
 _ESCAPES_IN_SET: Final = _escape_table(0x2C)
 _HUNDRED: Final = [f"{number:02d}" for number in range(100)]
 _THOUSANDS: Final = [f"{number:03d}" for number in range(1000)]
+MAX_TEXTS: Final = 4096
+"""Times kept as text: the seconds of an hour and some more."""
+
+_SECOND_TEXTS: Final[dict[int, str]] = {}
+_DATE_TEXTS: Final[dict[int, str]] = {}
 _COUNTS: Final = [str(number) for number in range(1024)]
 """Small numbers, most of those that are written, as text."""
 
@@ -134,6 +139,17 @@ def bool_text(value: bool) -> str:
     return "T" if value else "F"
 
 
+def _second_text(seconds: i64) -> str:
+    """A number of seconds: those of rows lie close together, so that few are told at a time."""
+    text = _SECOND_TEXTS.get(seconds)
+    if text is None:
+        text = str(seconds)
+        if len(_SECOND_TEXTS) >= MAX_TEXTS:
+            _SECOND_TEXTS.clear()
+        _SECOND_TEXTS[seconds] = text
+    return text
+
+
 def time_text(microseconds: i64) -> str:
     """A time or interval, in microseconds, as seconds with six decimals."""
     if microseconds == UNSET:
@@ -142,7 +158,7 @@ def time_text(microseconds: i64) -> str:
         return "-" + time_text(-microseconds)
     seconds = microseconds // MICROSECONDS
     fraction = microseconds - seconds * MICROSECONDS
-    return f"{count_text(seconds)}.{_THOUSANDS[fraction // 1000]}{_THOUSANDS[fraction % 1000]}"
+    return f"{_second_text(seconds)}.{_THOUSANDS[fraction // 1000]}{_THOUSANDS[fraction % 1000]}"
 
 
 def intervals_text(values: list[int] | None) -> str:
@@ -205,14 +221,21 @@ def window_name(microseconds: int) -> str:
 
 
 def _millisecond_time_text(milliseconds: i64) -> str:
-    return f"{date_time_text(milliseconds * 1000, ' ', ':')}.{_THOUSANDS[milliseconds % 1000]}"
+    seconds = milliseconds // 1000
+    text = _DATE_TEXTS.get(seconds)
+    if text is None:
+        text = date_time_text(seconds * MICROSECONDS, " ", ":")
+        if len(_DATE_TEXTS) >= MAX_TEXTS:
+            _DATE_TEXTS.clear()
+        _DATE_TEXTS[seconds] = text
+    return f"{text}.{_THOUSANDS[milliseconds % 1000]}"
 
 
 def _milliseconds_text(milliseconds: i64) -> str:
     """Milliseconds as seconds with three decimals."""
     if milliseconds < 0:
         return "-" + _milliseconds_text(-milliseconds)
-    return f"{count_text(milliseconds // 1000)}.{_THOUSANDS[milliseconds % 1000]}"
+    return f"{_second_text(milliseconds // 1000)}.{_THOUSANDS[milliseconds % 1000]}"
 
 
 def _vlan_text(vlan: int) -> str:

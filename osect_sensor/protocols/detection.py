@@ -39,6 +39,8 @@ MAX_EXPECTED: Final = 10_000
 """Scheduled connections kept. An FTP session announces one at a time and they expire within
 minutes, so only a flood of announcements gets here."""
 
+_NO_CHUNKS: Final[list[tuple[bool, bytes, int]]] = []
+
 EXPIRY_INTERVAL: Final = 10 * 1_000_000
 """Microseconds between two searches for expectations whose time has passed."""
 
@@ -70,7 +72,7 @@ class ContentMatcher(Analyzer):
         """UDP: 1 after a bind request from the originator, 2 after one from the responder."""
         self._ldap_replies: int = 0
         """UDP: 1 after a sequence from the originator, 2 after one from the responder."""
-        self._chunks: list[tuple[bool, bytes, int]] = []
+        self._chunks: list[tuple[bool, bytes, int]] = _NO_CHUNKS
         """What was delivered, in order of arrival: from which end, octets (none for a gap), length
         on the wire."""
 
@@ -137,6 +139,8 @@ class ContentMatcher(Analyzer):
         self._stop()
 
     def _keep(self, from_orig: bool, data: bytes, length: int) -> None:
+        if self._chunks is _NO_CHUNKS:
+            self._chunks = []
         self._chunks.append((from_orig, data, length))
         self._octets += len(data)
 
@@ -148,7 +152,7 @@ class ContentMatcher(Analyzer):
         self.alive = False
         self._orig = b""
         self._resp = b""
-        self._chunks.clear()
+        self._chunks = _NO_CHUNKS
 
     def _fire(self, rules: int, in_stream: bool) -> None:
         self._fired |= rules
