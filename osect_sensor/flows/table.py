@@ -47,10 +47,14 @@ INACTIVITY: Final = 60 * SECOND
 REPORT_AT_NEXT_PACKET: Final = -1
 """``report_due`` of a connection whose interim row is due but which has been silent so far."""
 
-MAX_CONNECTIONS: Final = 524_288
-"""Live connections. Twice what Linux tracks by default (nf_conntrack) on a machine of 4 GiB; at
-about 1 KiB each a flood from random addresses stays near half a GiB. Beyond it the oldest ends
-early, which loses no packet: a later packet of it starts a new connection."""
+MAX_CONNECTIONS: Final = 98_304
+"""Live connections. A plant has some thousands, and Linux tracks 65,536 by default (nf_conntrack)
+on a machine of 1 GiB; at about 1 KiB each a flood from random addresses stays within 150 MiB.
+Beyond it the oldest end early, which loses no packet: a later packet of one starts a new
+connection."""
+
+ACTIVE: Final = 5 * SECOND
+"""A connection with a packet so recently outlives a flood that fills the table."""
 
 _NEVER: Final = 1 << 60
 """Later than any packet, and still an integer that needs no memory."""
@@ -129,7 +133,8 @@ class ConnectionTable:
         self._icmp: dict[bytes, Endpoint] = {}
         self._limit: i64 = limit
         self._connections: dict[FlowConnection, int] = {}
-        """Live connections in order of their beginning."""
+        """Live connections in order of their beginning, or of when they were last kept for being
+        active while the table was full."""
         self._wheel: dict[int, list[FlowConnection]] = {}
         """Which connections to look at once a second of capture time has passed."""
         self._wheel_second: i64 = 0
@@ -315,16 +320,31 @@ class ConnectionTable:
         self._connections[connection] = 0
 
     def _make_room(self) -> None:
-        """End the oldest connections, many at once: finding the oldest of a dict is a search."""
+        """End the oldest connections, many at once: finding the oldest of a dict is a search.
+
+        Those of them that are active count as begun anew: what a plant's stations say to each
+        other all the time must not be cut by whoever floods the table.
+        """
         wanted = max(1, self._limit // 64)
-        oldest: list[FlowConnection] = []
+        since = self._clock - ACTIVE
+        active: list[FlowConnection] = []
+        silent: list[FlowConnection] = []
         for connection in self._connections:
-            if len(oldest) == wanted:
+            if connection.last > connection.start and connection.last >= since:
+                active.append(connection)
+            else:
+                silent.append(connection)
+            if len(silent) == wanted or len(active) == 4 * wanted:
                 break
-            oldest.append(connection)
-        for connection in oldest:
+        if len(silent) == 0:
+            silent = active[:wanted]
+        else:
+            for connection in active:
+                del self._connections[connection]
+                self._connections[connection] = 0
+        for connection in silent:
             self._remove(connection)
-        self.evicted += len(oldest)
+        self.evicted += len(silent)
 
     def _remove(self, connection: FlowConnection) -> None:
         """End a connection: its analyzers finish, its row is written."""

@@ -445,6 +445,25 @@ def test_the_oldest_connection_makes_room_when_the_table_is_full() -> None:
     ]
 
 
+def test_connections_that_are_active_outlive_a_flood() -> None:
+    wire = Wire(limit=3)
+    for step in range(20):
+        wire.udp(5_000, 6_000, b"x", step)
+        wire.udp(7_000 + step, 6_000, b"x", step)
+    assert 5_000 not in [found.id_orig_p for found in wire.rows]
+    [survivor] = [found for found in wire.finish() if found.id_orig_p == 5_000]
+    assert survivor.orig_pkts == 20
+
+
+def test_a_table_full_of_active_connections_still_makes_room() -> None:
+    wire = Wire(limit=3)
+    for port in (5_000, 5_001, 5_002):
+        wire.udp(port, 6_000, b"x", 0)
+        wire.udp(port, 6_000, b"x", 1)
+    wire.udp(5_003, 6_000, b"x", 1)
+    assert [found.id_orig_p for found in wire.rows] == [5_000]
+
+
 def test_the_rows_come_in_the_order_of_their_ends() -> None:
     wire = Wire()
     wire.udp(5_000, 6_000, b"x", 0)
