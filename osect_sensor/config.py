@@ -9,7 +9,6 @@ A value comes from the default, is overruled by the file, and that by the enviro
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import os
 import re
@@ -552,6 +551,9 @@ def _checked(value: object, setting: _Setting) -> Any:
 
 
 def _meant(word: str, choices: tuple[str, ...] | list[str]) -> str:
+    # Here because it takes as long to import as all the rest of a configuration that is right.
+    import difflib
+
     close = difflib.get_close_matches(word, choices, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 

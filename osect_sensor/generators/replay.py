@@ -7,7 +7,6 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -180,7 +179,8 @@ class OutputDirectory:
             place = final
             while not place.exists():
                 place = place.parent
-            self.scratch = Path(tempfile.mkdtemp(prefix=".osect-replay-", dir=place))
+            self.scratch = place / f".osect-replay-{os.getpid()}-{time.monotonic_ns()}"
+            self.scratch.mkdir(mode=0o700)
         except OSError as error:
             raise OsectError(f"{final}: cannot write there: {error.strerror}") from error
         self.logs = self.scratch / "logs"

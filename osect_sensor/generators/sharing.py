@@ -7,15 +7,16 @@ differs.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
-from multiprocessing.connection import Connection as Pipe
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from osect_sensor.errors import OsectError
 from osect_sensor.logs.catalog import FRAMING_EVE, FRAMING_ZEEK, Log
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection as Pipe
+    from multiprocessing.process import BaseProcess
 
 Outcome = TypeVar("Outcome")
 
@@ -26,13 +27,16 @@ class Helpers(Generic[Outcome]):
     """Processes that work beside this one."""
 
     def __init__(self) -> None:
-        self._context: Final = multiprocessing.get_context("fork")
         self._running: Final[list[tuple[BaseProcess, Pipe]]] = []
 
     def start(self, work: Callable[[], Outcome]) -> None:
         """Have another process do ``work``."""
-        ours, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_work, args=(work, theirs), daemon=True)
+        # Here because most replays have no helpers and should begin at once.
+        import multiprocessing
+
+        context = multiprocessing.get_context("fork")
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(work, theirs), daemon=True)
         process.start()
         theirs.close()
         self._running.append((process, ours))

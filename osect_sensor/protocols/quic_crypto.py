@@ -7,11 +7,12 @@ plain code does.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import Final, final
 
 from osect_sensor.wire.octets import u32
+
+_DIGEST_LENGTH: Final = 32
+"""Octets of a SHA-256."""
 
 TAG_LENGTH: Final = 16
 """Octets of the authentication tag behind the payload."""
@@ -54,7 +55,14 @@ def _expand_label(secret: bytes, label: bytes, length: int) -> bytes:
     """HKDF-Expand-Label (RFC 8446 section 7.1) for at most one hash of output."""
     full = b"tls13 " + label
     info = bytes([length >> 8, length & 0xFF, len(full)]) + full + b"\x00"
-    return hmac.digest(secret, info + b"\x01", "sha256")[:length]
+    return _hmac(secret, info + b"\x01")[:length]
+
+
+def _hmac(key: bytes, message: bytes) -> bytes:
+    # Here because it brings a library of cryptography, and most captures have no QUIC.
+    import hmac
+
+    return hmac.digest(key, message, "sha256")
 
 
 def _multiply_by_x(value: int) -> int:
@@ -263,9 +271,9 @@ class InitialKeys:
     """The keys of one direction's Initial packets (RFC 9001 section 5.2, RFC 9369 section 3.3)."""
 
     def __init__(self, version: int, connection_id: bytes, from_client: bool) -> None:
-        initial = hmac.digest(_salt(version), connection_id, "sha256")
+        initial = _hmac(_salt(version), connection_id)
         label = b"client in" if from_client else b"server in"
-        secret = _expand_label(initial, label, hashlib.sha256().digest_size)
+        secret = _expand_label(initial, label, _DIGEST_LENGTH)
         prefix = b"quicv2 " if version == VERSION_2 else b"quic "
         self._key: bytes = _expand_label(secret, prefix + b"key", 16)
         self._iv: bytes = _expand_label(secret, prefix + b"iv", 12)
