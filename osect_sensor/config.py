@@ -265,9 +265,9 @@ class Upload:
         "path",
         "PEM file with the client certificate and its key; nobody else may read it.",
     )
-    connect_timeout: int = _setting(10, "duration", "To reach the server.", minimum=1, maximum=600)
+    connect_timeout: int = _setting(10, "duration", "To reach the server.", minimum=1, maximum=120)
     read_timeout: int = _setting(
-        60, "duration", "Of silence while sending or awaiting the answer.", minimum=1, maximum=3_600
+        60, "duration", "Of silence while sending or awaiting the answer.", minimum=1, maximum=300
     )
     proxy: str = _setting(
         "",
