@@ -106,8 +106,8 @@ class Generators:
         self._take_events(segment, outcome)
         for tool in self._tools if outcome.windows else []:
             # A segment of ours is one window; of a longer one all its rows are in the first.
-            self._beat()
-            tool.run(segment.path, outcome.windows[0].directory)
+            damaged = outcome.damage != ""
+            tool.run(segment.path, outcome.windows[0].directory, damaged, self._beat)
             if tool.failure:
                 messages.error("tool.failed", tool=tool.name, reason=tool.failure)
         return outcome
