@@ -43,7 +43,7 @@ def check_event(contract: EveContract, line: str) -> Iterator[EveFinding]:
     """Look at one line of eve.json."""
     try:
         event = json.loads(line, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         yield EveFinding("json", "", _short(line), f"one JSON object a line ({error})")
         return
     if not isinstance(event, dict):

@@ -46,7 +46,7 @@ _SIZE_UNITS: Final = {
     "TB": 1 << 40,
 }
 _DURATION_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_QUANTITY: Final = re.compile(r"\s*(\d+)\s*([A-Za-z]*)\s*")
+_QUANTITY: Final = re.compile(r"\s*([0-9]{1,18})\s*([A-Za-z]*)\s*")
 
 _MASK: Final = "***"
 
@@ -264,9 +264,9 @@ class Upload:
         "path",
         "PEM file with the client certificate and its key; nobody else may read it.",
     )
-    connect_timeout: int = _setting(10, "duration", "To reach the server.", minimum=1, maximum=600)
+    connect_timeout: int = _setting(10, "duration", "To reach the server.", minimum=1, maximum=120)
     read_timeout: int = _setting(
-        60, "duration", "Of silence while sending or awaiting the answer.", minimum=1, maximum=3_600
+        60, "duration", "Of silence while sending or awaiting the answer.", minimum=1, maximum=300
     )
     proxy: str = _setting(
         "",
@@ -540,7 +540,11 @@ def _checked(value: object, setting: _Setting) -> Any:
     if kind == "path" and text != "" and not text.startswith("/"):
         raise _Refused("not an absolute path", "begin it with /")
     if kind == "url" and text != "":
-        parts = urlsplit(text)
+        try:
+            parts = urlsplit(text)
+            _ = parts.port
+        except ValueError as error:
+            raise _Refused("not a URL", "write https://HOST/…") from error
         if parts.scheme not in setting.choices:
             raise _Refused(
                 "a URL of another kind", f"begin it with {' or '.join(setting.choices)}:"
@@ -569,11 +573,16 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "…"
 
 
+def _printable(text: str) -> str:
+    """``text`` as a terminal can show it: no line break, no control sequence."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def _from_environment(text: str, setting: _Setting) -> object:
     """The value that a variable's text stands for."""
     if setting.kind == "flag" and text in ("true", "false"):
         return text == "true"
-    if setting.kind == "integer" and re.fullmatch(r"-?\d+", text):
+    if setting.kind == "integer" and re.fullmatch(r"-?[0-9]{1,18}", text):
         return int(text)
     if setting.kind == "texts":
         return [part for part in text.split(",") if part]
@@ -656,7 +665,8 @@ class _Loader:
         self._problem(str(self._path), dotted, f"unknown {what}", value, remedy)
 
     def _problem(self, place: str, dotted: str, wrong: str, value: object, remedy: str) -> None:
-        self.problems.append(f"{place}: {dotted}: {wrong} (got {_shown(value)}); {remedy}")
+        problem = f"{place}: {dotted}: {wrong} (got {_shown(value)}); {remedy}"
+        self.problems.append(_printable(problem))
 
 
 def _parse(path: Path, required: bool) -> dict[str, Any]:
@@ -679,7 +689,11 @@ def _parse(path: Path, required: bool) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not UTF-8 at octet {error.start}"]) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{path}: not TOML: {error}"]) from error
+        raise ConfigError([f"{path}: not TOML: {_printable(str(error))}"]) from error
+    except ValueError as error:
+        raise ConfigError([f"{path}: a number has too many digits"]) from error
+    except RecursionError as error:
+        raise ConfigError([f"{path}: lists within lists, too many of them"]) from error
 
 
 def config_path(given: Path | None, environment: Mapping[str, str] | None = None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import tarfile
@@ -23,6 +24,9 @@ MAX_MEMBERS: Final = 64
 
 MAX_UNPACKED: Final = 4 << 30
 """Octets of all files of an archive: a minute at 100,000 packets/s makes a tenth of that."""
+
+MAX_NAME: Final = 255
+"""Octets of a file's name, on every file system of Linux."""
 
 MAX_VIOLATIONS: Final = 20
 MAX_OF_A_KIND: Final = 3
@@ -66,6 +70,8 @@ def _unpack(file: IO[bytes], directory: Path) -> None:
                     continue
                 if not member.isreg() or "/" in name or name in ("", ".", "..") or "\0" in name:
                     raise BadArchive(f"{member.name!r} is no plain file at the top level")
+                if len(os.fsencode(name)) > MAX_NAME:
+                    raise BadArchive("a file has too long a name")
                 left -= member.size
                 if left < 0:
                     raise BadArchive(f"more than {MAX_UNPACKED} octets")

@@ -82,6 +82,8 @@ class _Received:
     name: str
     path: Path
     label_id: str
+    client: str
+    """Known before the file came: afterwards the connection may be gone."""
     fault: Fault | None
 
 
@@ -387,6 +389,7 @@ class MockCloud:
         self, request: web.Request, kind: str, part: BodyPartReader, label_id: str | None
     ) -> _Received | web.Response:
         name = part.filename or ""
+        client = _common_name(request)
         fault = self.faults.take(faults.HTTP_KINDS, name)
         path = self._incoming / str(self._number())
         try:
@@ -422,7 +425,7 @@ class MockCloud:
         if problem:
             path.unlink()
             return self._refuse(request, kind, name, problem)
-        return _Received(name, path, label_id or "", fault)
+        return _Received(name, path, label_id or "", client, fault)
 
     async def _misbehave(
         self, request: web.Request, kind: str, name: str, fault: Fault, octets: int
@@ -446,7 +449,7 @@ class MockCloud:
         self, request: web.Request, received: _Received, event: Event
     ) -> web.Response:
         """Note what came of a file, and answer, or not."""
-        event.label_id = received.label_id
+        event.label_id, event.client = received.label_id, received.client
         fault = received.fault
         if fault is not None and event.outcome != "refused":
             event.detail = fault.kind
@@ -465,7 +468,7 @@ class MockCloud:
 
     def _note(self, request: web.Request, event: Event) -> None:
         event.at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        event.client = _common_name(request)
+        event.client = event.client or _common_name(request)
         with self._changed:
             with (self.directory / "events.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(dataclasses.asdict(event)) + "\n")

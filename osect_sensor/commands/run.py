@@ -21,10 +21,13 @@ def run(config_file: Path | None, until_idle: bool) -> int:
     """
     from osect_sensor import config
     from osect_sensor.service import messages
-    from osect_sensor.service.cycle import Cycle, check_lock
+    from osect_sensor.service.cycle import Cycle
+    from osect_sensor.service.files import alone
     from osect_sensor.service.layout import Layout
 
     loaded = config.load(config_file)
     messages.install(loaded.config.logging.level, config.secrets(loaded.config))
-    check_lock(Layout(loaded.config))
-    return Cycle(loaded.config).run(until_idle)
+    layout = Layout(loaded.config)
+    layout.make_cycle()
+    with alone(layout.state / "run.lock", "osect-sensor run"):
+        return Cycle(loaded.config).run(until_idle)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
 
 from osect_sensor.commands.options import config_option
-from osect_sensor.errors import EXIT_OK, EXIT_UNAVAILABLE, OsectError
-
-if TYPE_CHECKING:
-    from osect_sensor.service.layout import Layout
+from osect_sensor.errors import EXIT_OK, EXIT_UNAVAILABLE
 
 _EPILOG = """\
 \b
@@ -25,23 +18,6 @@ Exit codes of --once:
     0  the queue is empty
    69  something is left in the queue; it stays there for the next time
 """
-
-
-@contextmanager
-def _alone(layout: Layout) -> Iterator[None]:
-    """Hold the lock of the queue: two uploaders would send everything twice."""
-    from osect_sensor.service.files import make_directory
-
-    make_directory(layout.queue)
-    with (layout.state / "upload.lock").open("w", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OsectError(
-                f"another osect-sensor upload works on {layout.queue}",
-                "stop it first, or leave the work to it",
-            ) from error
-        yield
 
 
 @click.command(epilog=_EPILOG)
@@ -56,6 +32,7 @@ def upload(config_file: Path | None, once: bool, retry_quarantined: bool) -> int
     """Send the archives of the queue to the cloud, oldest first, until stopped."""
     from osect_sensor import config
     from osect_sensor.service import messages
+    from osect_sensor.service.files import alone, make_directory
     from osect_sensor.service.layout import Layout
     from osect_sensor.service.notify import ServiceManager
     from osect_sensor.service.transport import Cloud
@@ -74,14 +51,16 @@ def upload(config_file: Path | None, once: bool, retry_quarantined: bool) -> int
     def end(number: int, frame: FrameType | None) -> None:
         stop.set()
 
-    with _alone(layout):
+    make_directory(layout.queue)
+    # Two uploaders would send everything twice.
+    with alone(layout.state / "upload.lock", "osect-sensor upload"):
         if retry_quarantined:
             for name in release_quarantined(layout):
                 messages.info("archive.released", archive=name)
         uploader = Uploader(
             settings.upload,
             layout,
-            lambda: Cloud(settings.upload, settings.sensor.label_id),
+            lambda: Cloud(settings.upload, settings.sensor.label_id, beat=manager.alive),
             beat=manager.alive,
         )
         if once:

@@ -11,15 +11,19 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from osect_sensor.errors import OsectError
+from osect_sensor.generators.suricata import readable_as_it_is, spool
 from osect_sensor.logs.catalog import FRAMING_ZEEK, OSECT_2023, Log
 from osect_sensor.logs.writer import footer, header
+from osect_sensor.wire.capture import CaptureError
 
 _MAX_COMPLAINT: Final = 300
+_BEAT: Final = 5.0
 
 
 class ExternalTool:
@@ -35,15 +39,30 @@ class ExternalTool:
         self.failure: str = ""
         """Why the last segment has no rows; empty where all went well."""
         self._patience: Final = patience
+        self._beat: Callable[[], None] = lambda: None
         self._paths: Final = {program: _find(program, self.name, logs) for program in self.programs}
 
-    def run(self, segment: Path, window: Path) -> None:
-        """Replace the tool's logs in the directory ``window`` by what it says of ``segment``."""
+    def run(
+        self,
+        segment: Path,
+        window: Path,
+        damaged: bool = False,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Replace the tool's logs in the directory ``window`` by what it says of ``segment``.
+
+        Of a ``damaged`` segment it is shown what can be read. ``beat`` is called all along.
+        """
         self.failure = ""
+        self._beat = beat
         rows: dict[str, list[list[str]]] = {}
         with tempfile.TemporaryDirectory(prefix=f".{self.name}-", dir=window.parent) as scratch:
             try:
-                rows = self.read(segment.resolve(), Path(scratch))
+                for number, capture in enumerate(_captures(segment, Path(scratch), damaged)):
+                    place = Path(scratch, str(number))
+                    place.mkdir()
+                    for name, found in self.read(capture.resolve(), place).items():
+                        rows.setdefault(name, []).extend(found)
             except subprocess.TimeoutExpired:
                 self.failure = f"not through with a segment after {self._patience:.0f} s"
             except OSError as error:
@@ -57,22 +76,48 @@ class ExternalTool:
 
     def call(self, scratch: Path, program: str, *arguments: str) -> bool:
         """Run a program in ``scratch``; False, and the reason kept, where it fails."""
-        result = subprocess.run(
+        with subprocess.Popen(
             [self._paths[program], *arguments],
             cwd=scratch,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=self._patience,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env=dict(os.environ, TZ="UTC", LC_ALL="C"),
-        )
-        if result.returncode == 0:
+        ) as process:
+            try:
+                output, complaint = self._wait(process)
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode == 0:
             return True
-        said = (result.stderr or result.stdout).decode("utf-8", "replace").split()
-        self.failure = f"{program} ended with status {result.returncode}"
+        said = (complaint or output).decode("utf-8", "replace").split()
+        self.failure = f"{program} ended with status {process.returncode}"
         if said:
             self.failure += ": " + " ".join(said)[-_MAX_COMPLAINT:]
         return False
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+        end = time.monotonic() + self._patience
+        while True:
+            self._beat()
+            left = end - time.monotonic()
+            try:
+                return process.communicate(timeout=max(min(left, _BEAT), 0.0))
+            except subprocess.TimeoutExpired:
+                if left <= _BEAT:
+                    raise
+
+
+def _captures(segment: Path, scratch: Path, damaged: bool) -> list[Path]:
+    """What all tools can read: the segment itself, or plain captures of its packets."""
+    try:
+        if readable_as_it_is(segment) and not damaged:
+            return [segment]
+        return spool([segment], scratch)
+    except CaptureError:
+        # It was said when the segment was read.
+        return []
 
 
 def _find(program: str, tool: str, logs: list[str]) -> str:

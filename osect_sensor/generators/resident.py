@@ -13,6 +13,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
@@ -198,8 +199,11 @@ class ResidentSuricata:
             path.unlink()
         return spool([segment], self._scratch)
 
-    def wait(self, patience: float) -> bool:
-        """Wait until all that was fed is read; False where it ended or took too long."""
+    def wait(self, patience: float, beat: Callable[[], None] = lambda: None) -> bool:
+        """Wait until all that was fed is read; False where it ended or took too long.
+
+        ``beat`` is called all along.
+        """
         end = time.monotonic() + patience
         while self._waiting:
             if not self._waiting[0].exists():
@@ -211,6 +215,7 @@ class ResidentSuricata:
             if time.monotonic() >= end:
                 self.failure = f"it was not through with a segment after {patience:.0f} s"
                 return False
+            beat()
             time.sleep(_POLL)
         return self.running or not self.failure
 

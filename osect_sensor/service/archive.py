@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tarfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import IO, Final, cast
 import zstandard
 
 from osect_sensor.logs.text import window_name
-from osect_sensor.service.files import move, partial_path
+from osect_sensor.service.files import partial_path, sync_directory
 from osect_sensor.service.layout import ARCHIVE_PREFIX, ARCHIVE_SUFFIX
 
 LEVEL: Final = 10
@@ -24,10 +25,11 @@ def archive_name(start: int) -> str:
 
 
 def write_archive(window: Path, archive: Path, start: int) -> int:
-    """Pack the files of ``window``; once this returns the archive is on the disk.
+    """Pack the files of ``window``; nobody sees the archive before it is published.
 
-    Owners and times of the files are left out, so that a window that is generated again gives the
-    same archive again. Returns its size.
+    Its content is on the disk once this returns, its hidden entry once its directory is synced.
+    Owners and times of the files are left out: the same logs make the same octets. Returns the
+    archive's size.
     """
     partial = partial_path(archive)
     try:
@@ -50,8 +52,17 @@ def write_archive(window: Path, archive: Path, start: int) -> int:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    move(partial, archive)
     return size
+
+
+def publish_archives(archives: list[Path]) -> None:
+    """Have archives that were written appear, in their order; those that did stay as they are."""
+    directories = {archive.parent for archive in archives}
+    for archive in archives:
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(partial_path(archive), archive)
+    for directory in directories:
+        sync_directory(directory)
 
 
 class WindowNames:

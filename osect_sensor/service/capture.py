@@ -22,7 +22,8 @@ from typing import IO, Final
 from osect_sensor.config import Capture, Config
 from osect_sensor.errors import EXIT_OK, OsectError
 from osect_sensor.service import messages
-from osect_sensor.service.files import write_json
+from osect_sensor.service.checkpoint import done_segment
+from osect_sensor.service.files import alone, write_json
 from osect_sensor.service.layout import Layout
 from osect_sensor.service.notify import ServiceManager
 from osect_sensor.service.segments import (
@@ -241,12 +242,20 @@ class CaptureProcess:
         tool = "" if self._read else find_tool(self._settings.tool)
         self._status.tool = tool
         self._layout.make_capture()
-        recovered = recover_partials(self._layout.incoming)
+        # Another one would take the files that this one writes for those of a killed one.
+        with alone(self._layout.incoming.parent / "capture.lock", "osect-sensor capture"):
+            return self._work(tool)
+
+    def _work(self, tool: str) -> int:
+        layout = self._layout
+        recovered = recover_partials(layout.incoming)
         if recovered:
             messages.warning("capture.recovered", files=recovered)
         self._splitter = Splitter(
-            self._layout.incoming,
-            next_number([self._layout.incoming, self._layout.kept]),
+            layout.incoming,
+            next_number(
+                [layout.incoming, layout.kept, layout.failed], done_segment(layout.checkpoints)
+            ),
             self._period,
             self._settings.minimum_free,
         )
@@ -317,7 +326,10 @@ class CaptureProcess:
 
     def _follow(self, run: _Tool) -> None:
         """Copy what the tool captures until it ends."""
-        selector = selectors.DefaultSelector()
+        with selectors.DefaultSelector() as selector:
+            self._copy(run, selector)
+
+    def _copy(self, run: _Tool, selector: selectors.BaseSelector) -> None:
         selector.register(run.output, selectors.EVENT_READ)
         selector.register(run.messages, selectors.EVENT_READ)
         open_pipes = 2
@@ -367,7 +379,6 @@ class CaptureProcess:
                     run.stop()
                 elif 0.0 < stop_by < now:
                     return
-        selector.close()
 
     def _look_at_interface(self) -> None:
         """Tell an interface that is down from one where nothing happens."""

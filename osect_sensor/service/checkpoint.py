@@ -8,13 +8,14 @@ again without writing their rows, and arrives where the sensor was.
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from osect_sensor.service import messages
-from osect_sensor.service.files import read_json, write_json, write_whole
+from osect_sensor.service.files import read_json, sync_directory, write_json, write_whole
 
 CHECKPOINT_FILE: Final = "checkpoint.json"
 _STATE_PREFIX: Final = "state-"
@@ -46,6 +47,8 @@ class Checkpoint:
     """The last segment whose windows are archived; empty for none."""
     clock: int = -1
     """Where its windows end, microseconds."""
+    publishing: list[str] = field(default_factory=list)
+    """Archives of that segment: written, and to appear in the queue if they have not yet."""
     last_window: str = ""
     """The last archive."""
     windows: int = 0
@@ -55,6 +58,12 @@ class Checkpoint:
     """Oldest first."""
 
 
+def done_segment(directory: Path) -> str:
+    """The last segment whose windows are archived, as the checkpoint in ``directory`` has it."""
+    data = read_json(directory / CHECKPOINT_FILE) or {}
+    return str(data.get("done", ""))
+
+
 class Checkpoints:
     """The checkpoint and the states in a directory."""
 
@@ -62,22 +71,35 @@ class Checkpoints:
         self._directory: Final = directory
         self.current: Checkpoint = self._load()
 
+    def reload(self) -> None:
+        """Go on from what a kill or a power cut from now on would leave.
+
+        A process that was killed, or a disk that failed, may have left a checkpoint that is seen
+        and not yet sure to stay.
+        """
+        sync_directory(self._directory)
+        self.current = self._load()
+
     def _load(self) -> Checkpoint:
         path = self._directory / CHECKPOINT_FILE
-        data = read_json(path)
-        if data is not None and data.get("format") == FORMAT:
-            try:
+        try:
+            data = json.loads(path.read_bytes())
+            if data["format"] == FORMAT:
                 states = [StateFile(**one) for one in data.pop("states")]
                 return Checkpoint(**data, states=states)
-            except (KeyError, TypeError):
-                pass
-        if path.exists():
-            messages.error("checkpoint.unusable", file=str(path))
+        except FileNotFoundError:
+            # The very first start.
+            return Checkpoint(int.from_bytes(os.urandom(_SEED_OCTETS), "big"))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            pass
+        messages.error("checkpoint.unusable", file=str(path))
         return Checkpoint(int.from_bytes(os.urandom(_SEED_OCTETS), "big"))
 
-    def write(self) -> None:
-        """Have the checkpoint on the disk."""
-        write_json(self._directory / CHECKPOINT_FILE, asdict(self.current), durable=True)
+    def advance(self, **changes: Any) -> None:
+        """Change the checkpoint, and have it on the disk; where that fails it is as before."""
+        ahead = replace(self.current, **changes)
+        write_json(self._directory / CHECKPOINT_FILE, asdict(ahead), durable=True)
+        self.current = ahead
 
     def add_state(self, octets: bytes, warm_up: int) -> None:
         """Keep a state as of the segment that was done last; drop those no longer needed.
@@ -87,17 +109,17 @@ class Checkpoints:
         current = self.current
         name = f"{_STATE_PREFIX}{current.done or 'none'}"
         write_whole(self._directory / name, octets)
-        current.states = [one for one in current.states if one.file != name]
-        current.states.append(StateFile(name, current.done, current.clock))
+        states = [one for one in current.states if one.file != name]
+        states.append(StateFile(name, current.done, current.clock))
         limit = current.clock - warm_up
-        while len(current.states) > 1 and current.states[1].clock <= limit:
-            del current.states[0]
-        self.write()
+        while len(states) > 1 and states[1].clock <= limit:
+            del states[0]
+        self.advance(states=states)
         self._remove_unknown()
 
     def forget_states(self) -> None:
-        """Drop all states: they are of another version."""
-        self.current.states = []
+        """Go on without the connections there were: no state leads to where they are."""
+        self.advance(states=[])
 
     def _remove_unknown(self) -> None:
         known = {one.file for one in self.current.states}

@@ -1,14 +1,16 @@
 """The minute cycle: segments become windows, windows become archives in the queue.
 
-The order in which things become durable is what nothing is lost by:
+The order in which things become durable is what nothing is lost or doubled by:
 
-1. the archives of a segment are in the queue (file and directory synced);
-2. the checkpoint names the segment as done;
-3. the segment moves from ``incoming`` to ``kept``;
-4. now and then, the native generator's state is kept.
+1. the archives of a segment are written under hidden names (files and directory synced);
+2. the checkpoint names the segment as done, and its archives as to be published;
+3. the archives appear in the queue;
+4. the segment moves from ``incoming`` to ``kept``;
+5. now and then, the native generator's state is kept.
 
-Whatever a kill or a power cut interrupts is done again after the restart, and comes out the same:
-the same packets in the same state make the same rows, and the window gets the same name.
+What a kill or a power cut interrupts before the second step is done again after the restart, and
+nobody has seen what it had come to; what it interrupts behind it is completed. So no window is
+ever made again that somebody may have taken already.
 """
 
 from __future__ import annotations
@@ -31,13 +33,32 @@ from osect_sensor.generators import state
 from osect_sensor.generators.resident import ResidentSuricata
 from osect_sensor.generators.suricata import suricata_version
 from osect_sensor.service import messages, metrics
-from osect_sensor.service.archive import WindowNames, archive_name, write_archive
+from osect_sensor.service.archive import (
+    WindowNames,
+    archive_name,
+    publish_archives,
+    write_archive,
+)
 from osect_sensor.service.checkpoint import Checkpoints
-from osect_sensor.service.files import move, read_json, remove_partials, write_json
+from osect_sensor.service.files import (
+    make_directory,
+    move,
+    read_json,
+    remove_partials,
+    sync_directory,
+    write_json,
+)
 from osect_sensor.service.layout import Layout
 from osect_sensor.service.notify import ServiceManager
 from osect_sensor.service.retention import Retention
-from osect_sensor.service.segments import MICROSECONDS, Segment, list_segments
+from osect_sensor.service.segments import (
+    MICROSECONDS,
+    Segment,
+    list_segments,
+    next_number,
+    number_of,
+    numbered,
+)
 from osect_sensor.service.window import Generators
 
 _POLL: Final = 0.2
@@ -119,7 +140,6 @@ class Cycle:
         self._warm_up: Final = config.recovery.warm_up * MICROSECONDS
         self._interval: Final = config.recovery.checkpoint_interval * MICROSECONDS
         self._layout.make_cycle()
-        self._set_aside: Final = self._layout.incoming.parent / "failed"
         self._attempts: Final = self._layout.checkpoints / "attempt.json"
         self._checkpoints: Final = Checkpoints(self._layout.checkpoints)
         self._names: WindowNames = WindowNames(self._period)
@@ -141,7 +161,8 @@ class Cycle:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         gc.set_threshold(_GC_THRESHOLD)
-        remove_partials(self._layout.queue)
+        # Captures may have to be read again for longer than a service manager waits for a start.
+        self._manager.ready("reading captures again")
         wait = _FIRST_WAIT
         failures = 0
         failed = ""
@@ -171,11 +192,10 @@ class Cycle:
                     failures = failures + 1 if name == failed else 1
                     failed = name
                     self._fail(error, name)
-                    # A full disk is nobody's fault but the disk's: that segment waits for room.
-                    if segment is not None and failures >= MAX_FAILURES:
-                        if not isinstance(error, (OSError, MemoryError)):
-                            self._put_aside(segment, str(error))
-                            failures = 0
+                    # A full disk is nobody's fault but the disk's: all waits for room.
+                    if failures >= MAX_FAILURES and not isinstance(error, (OSError, MemoryError)):
+                        failures = 0
+                        self._give_up(segment, str(error))
                     self._wait(wait)
                     wait = min(wait * 2, _LONGEST_WAIT)
         finally:
@@ -192,8 +212,21 @@ class Cycle:
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping.set()
 
+    def _give_up(self, segment: Segment | None, reason: str) -> None:
+        """Do without what fails again and again, so that everything else goes on."""
+        try:
+            if segment is not None:
+                self._put_aside(segment, reason)
+            elif self._checkpoints.current.states:
+                # It is the way back to the connections that fails.
+                self._checkpoints.forget_states()
+        except OSError as error:
+            messages.error("cycle.cannot_give_up", reason=error.strerror)
+
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds
+        # Room on the disk may be what is missing.
+        self._clean("")
         while not self._stopping.is_set() and time.monotonic() < end:
             self._manager.alive()
             self._report()
@@ -202,7 +235,6 @@ class Cycle:
     def _idle(self) -> None:
         self._status.state = "waiting"
         self._clean("")
-        self._manager.ready("waiting for the next segment")
         self._manager.alive()
         self._report()
         self._stopping.wait(_POLL)
@@ -214,6 +246,8 @@ class Cycle:
         self._status.state = "failing"
         self._status.problem = reason
         self._status.failures += 1
+        if isinstance(error, OSError):
+            self._next_cleaning = 0.0
         if self._generators is not None:
             try:
                 self._generators.abandon()
@@ -228,10 +262,35 @@ class Cycle:
         """The next segment to do."""
         segments = list_segments(self._layout.incoming)
         self._status.waiting_segments = len(segments)
-        while segments and segments[0].name == self._checkpoints.current.done:
-            # Archived, and killed before it was moved.
-            self._keep(segments.pop(0))
-        return segments[0] if segments else None
+        done = self._checkpoints.current.done
+        others: list[Segment] = []
+        for segment in segments:
+            if segment.name == done:
+                # Archived, and killed before it was moved.
+                self._keep(segment)
+            elif number_of(segment.name) < 0 or segment.name < done:
+                others.append(segment)
+            else:
+                return segment
+        return self._in_order(others[0]) if others else None
+
+    def _in_order(self, segment: Segment) -> Segment | None:
+        """Give a number to a capture that has none, or that of one before the last.
+
+        A restart tells by the names which captures are done and in which order they were.
+        """
+        kept = self._layout.kept / segment.name
+        if kept.exists() and kept.samefile(segment.path):
+            # After a power cut two directories can have it.
+            segment.path.unlink()
+            return None
+        number = next_number(
+            [self._layout.incoming, self._layout.kept, self._layout.failed],
+            self._checkpoints.current.done,
+        )
+        named = numbered(segment, number)
+        messages.info("segment.numbered", file=segment.name, segment=named.name)
+        return named
 
     def _do(self, segment: Segment) -> None:
         """Make a segment's windows and archive them."""
@@ -244,31 +303,53 @@ class Cycle:
         if self._suricata is not None and self._suricata.refresh_rules():
             messages.info("suricata.rules_loaded_anew")
         outcome = generators.process(segment)
-        current = self._checkpoints.current
+        archives: list[str] = []
         for window in outcome.windows:
-            named = self._names.claim(window.start)
-            if named != window.start:
-                messages.warning(
-                    "window.renamed", window=archive_name(window.start), to=archive_name(named)
-                )
-            archive = archive_name(named)
+            archive = self._name(window.start)
             size = write_archive(window.directory, self._layout.queue / archive, window.start)
             messages.info("archive.written", file=archive, size=size)
-            current.last_window = archive
-        current.done = segment.name
-        current.clock = generators.clock
-        current.windows += len(outcome.windows)
-        current.names = self._names.as_data()
-        self._checkpoints.write()
+            archives.append(archive)
+            self._manager.alive()
+        sync_directory(self._layout.queue)
+        before = self._checkpoints.current
+        self._checkpoints.advance(
+            done=segment.name,
+            publishing=archives,
+            last_window=archives[-1] if archives else before.last_window,
+            clock=generators.clock,
+            windows=before.windows + len(archives),
+            names=self._names.as_data(),
+        )
+        self._publish()
         self._keep(segment)
         generators.clear(outcome)
         if outcome.damage:
             self._status.damaged_segments += 1
             messages.error("segment.damaged", segment=segment.name, reason=outcome.damage)
+        current = self._checkpoints.current
         if not current.states or current.clock >= current.states[-1].clock + self._interval:
             self._save_state()
         self._count(segment, len(outcome.windows), outcome.packets, outcome.events, begun)
         self._clean("")
+
+    def _name(self, start: int) -> str:
+        """The name of a window's archive, which no other window has."""
+        layout = self._layout
+        named = self._names.claim(start)
+        # What has that name although it is not known is from before a checkpoint that was lost.
+        while any(
+            (directory / archive_name(named)).exists()
+            for directory in (layout.queue, layout.uploaded, layout.quarantine)
+        ):
+            named = self._names.claim(start)
+        if named != start:
+            messages.warning("window.renamed", window=archive_name(start), to=archive_name(named))
+        return archive_name(named)
+
+    def _publish(self) -> None:
+        """Have the archives of the last segment appear in the queue."""
+        names = self._checkpoints.current.publishing
+        publish_archives([self._layout.queue / name for name in names])
 
     def _keep(self, segment: Segment) -> None:
         kept = self._layout.kept / segment.name
@@ -301,8 +382,8 @@ class Cycle:
         return True
 
     def _put_aside(self, segment: Segment, reason: str) -> None:
-        self._set_aside.mkdir(exist_ok=True)
-        move(segment.path, self._set_aside / segment.name)
+        make_directory(self._layout.failed)
+        move(segment.path, self._layout.failed / segment.name)
         self._status.set_aside += 1
         messages.error("segment.set_aside", segment=segment.name, reason=reason)
 
@@ -317,16 +398,20 @@ class Cycle:
         gc.collect()
         try:
             octets = state.save(self._generators.native)
-        except state.StateUnusable as error:
+            self._checkpoints.add_state(octets, self._warm_up)
+        except (state.StateUnusable, OSError) as error:
+            # A restart goes on from an earlier one; this is tried again after the next segment.
             messages.error("checkpoint.not_written", reason=str(error))
             return
-        self._checkpoints.add_state(octets, self._warm_up)
         messages.info("checkpoint.written", octets=len(octets), seconds=time.monotonic() - begun)
 
     def _recover(self) -> None:
         """Bring the generators to where the checkpoint says that the sensor was."""
         self._status.state = "recovering"
         begun = time.monotonic()
+        self._checkpoints.reload()
+        self._publish()
+        remove_partials(self._layout.queue)
         checkpoint = self._checkpoints.current
         self._names = WindowNames(self._period, checkpoint.names)
         if self._suricata is not None and not self._suricata.start():
@@ -353,7 +438,10 @@ class Cycle:
             if self._stopping.is_set():
                 raise Stopped
             recent = segment.start < 0 or segment.start >= checkpoint.clock - SURICATA_WARM_UP
-            generators.relive(segment, recent)
+            try:
+                generators.relive(segment, recent)
+            except OSError as error:
+                messages.error("recovery.capture_unreadable", segment=name, reason=error.strerror)
             self._manager.alive()
             self._report()
         generators.settle()
@@ -398,7 +486,11 @@ class Cycle:
 
     def _fresh(self) -> Generators:
         return Generators(
-            self._config, self._layout.windows, self._checkpoints.current.seed, self._suricata
+            self._config,
+            self._layout.windows,
+            self._checkpoints.current.seed,
+            self._suricata,
+            self._manager.alive,
         )
 
     # Upkeep
@@ -408,7 +500,10 @@ class Cycle:
         if now < self._next_cleaning:
             return
         self._next_cleaning = now + _CLEANING
-        self._retention.run(self._needed_from(), current)
+        try:
+            self._retention.run(self._needed_from(), current)
+        except OSError as error:
+            messages.error("retention.failed", reason=str(error))
         self._status.deleted = asdict(self._retention.counts)
 
     def _needed_from(self) -> str:
@@ -443,7 +538,6 @@ class Cycle:
             seconds=status.last_seconds,
             lag=status.lag,
         )
-        self._manager.ready("making windows")
         self._manager.alive()
         self._manager.status(f"last window {status.last_window}, lag {status.lag:.0f} s")
         self._report(force=True)
@@ -475,19 +569,3 @@ class Cycle:
             write_json(self._layout.cycle_status, asdict(status))
         except OSError as error:
             messages.debug("cycle.status_not_written", reason=error.strerror)
-
-
-def check_lock(layout: Layout) -> int:
-    """Have the state directory for this process alone; returns the descriptor that holds it."""
-    import fcntl
-
-    layout.make_cycle()
-    descriptor = os.open(layout.state / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise OsectError(
-            f"{layout.state}: another osect-sensor run is at work there", "stop it first"
-        ) from error
-    return descriptor

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+
+from osect_sensor.errors import OsectError
 
 PARTIAL_SUFFIX: Final = ".partial"
 """End of the name of a file that is still being written; its name also begins with a dot."""
@@ -30,17 +36,27 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+_on_disk: Final[set[Path]] = set()
+"""Directories whose entries this process has seen to."""
+
+
 def make_directory(path: Path, mode: int = 0o750) -> None:
     """Make the directory and its missing ancestors, each on the disk before its child."""
-    if path.is_dir():
+    exists = path.is_dir()
+    if exists and path in _on_disk:
         return
     if path.parent != path:
         make_directory(path.parent, mode)
-    try:
-        path.mkdir(mode)
-    except FileExistsError:
-        return
-    sync_directory(path.parent)
+    if exists:
+        # A process that was killed may have made it, and not come to have its entry on the disk.
+        with contextlib.suppress(OSError):
+            # Where that is not ours to do, neither was it ours to make.
+            sync_directory(path.parent)
+    else:
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode)
+        sync_directory(path.parent)
+    _on_disk.add(path)
 
 
 def put(descriptor: int, octets: bytes | memoryview) -> None:
@@ -93,6 +109,22 @@ def free_space(path: Path) -> int:
     """Octets that may still be written on the file system of ``path``."""
     status = os.statvfs(path)
     return status.f_bavail * status.f_frsize
+
+
+@contextmanager
+def alone(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file ``path``; raises where another process does, which is told as ``what``."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OsectError(
+                f"{path.parent}: another {what} is at work there", "stop it first"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def remove_partials(directory: Path) -> None:

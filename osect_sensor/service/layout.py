@@ -25,6 +25,8 @@ class Layout:
         """Captures whose windows are not archived yet: the write-ahead log."""
         self.kept: Final = spool / "kept"
         """Captures whose windows are archived, until retention deletes them."""
+        self.failed: Final = spool / "failed"
+        """Captures set aside because the generators fail on them, until retention deletes them."""
         self.queue: Final = state / "queue"
         """Archives to upload."""
         self.uploaded: Final = state / "uploaded"

@@ -43,6 +43,7 @@ _CYCLE: Final = {
 _DELETED: Final = {
     "captures": "Captures deleted whose windows were archived.",
     "captures_unprocessed": "Captures deleted without a window.",
+    "captures_set_aside": "Captures deleted that could not be processed.",
     "archives": "Archives deleted.",
     "archives_not_uploaded": "Archives deleted that the cloud never got.",
 }
@@ -101,6 +102,7 @@ def families(status: Status) -> Iterator[Metric]:
     deleted = cycle.get("deleted", {})
     for key, text in _DELETED.items():
         yield _counter(f"deleted_{key}", text, deleted.get(key, 0))
+    yield _gauge("upload_running", "Whether archives are sent.", status.upload_running)
     yield _gauge("queued_archives", "Archives to upload.", status.queued)
     yield _gauge("quarantined_archives", "Archives that the cloud refuses.", status.quarantined)
     yield _counter("uploaded_archives", "Archives uploaded.", status.upload.get("sent", 0))

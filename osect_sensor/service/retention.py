@@ -32,6 +32,8 @@ class RetentionCounts:
     captures: int = 0
     captures_unprocessed: int = 0
     """Captures deleted although no window was made of them."""
+    captures_set_aside: int = 0
+    """Captures deleted that the generators had failed on."""
     archives: int = 0
     archives_not_uploaded: int = 0
 
@@ -78,6 +80,7 @@ class Retention:
     def _captures(self, needed_from: str, current: str) -> None:
         settings = self._settings
         kept = _files(self._layout.kept, SUFFIXES)
+        failed = _files(self._layout.failed, SUFFIXES)
         if settings.capture_age:
             limit = time.time() - settings.capture_age
             for file in list(kept):
@@ -87,7 +90,12 @@ class Retention:
         if not settings.capture_size:
             return
         waiting = _files(self._layout.incoming, SUFFIXES)
-        total = sum(file.size for file in kept) + sum(file.size for file in waiting)
+        total = sum(file.size for group in (failed, kept, waiting) for file in group)
+        for file in failed:
+            if total <= settings.capture_size:
+                return
+            self._delete_failed(file)
+            total -= file.size
         for file in kept:
             if total <= settings.capture_size:
                 return
@@ -103,6 +111,12 @@ class Retention:
     def _delete_kept(self, file: _File) -> None:
         if self._delete(file):
             self.counts.captures += 1
+
+    def _delete_failed(self, file: _File) -> None:
+        """Give up a capture that was set aside, which was an error in the log at that time."""
+        if self._delete(file):
+            self.counts.captures_set_aside += 1
+            messages.warning("retention.set_aside_deleted", file=file.path.name, size=file.size)
 
     def _delete_waiting(self, file: _File, limit: str) -> None:
         """Give up a capture that no window was made of: its packets are lost."""
@@ -162,17 +176,19 @@ class Retention:
             except FileNotFoundError:
                 return False
 
+        for file in _files(self._layout.failed, SUFFIXES):
+            if not lacking(self._layout.failed):
+                break
+            self._delete_failed(file)
         if lacking(self._layout.kept):
             for file in _files(self._layout.kept, SUFFIXES):
                 if not lacking(self._layout.kept):
                     break
                 self._delete_kept(file)
-        for directory in (self._layout.uploaded, self._layout.quarantine):
-            for file in _files(directory, suffixes) if lacking(directory) else []:
-                if not lacking(directory):
-                    break
-                lost = directory is self._layout.quarantine
-                self._delete_archive(file, lost, "retention.minimum_free")
+        for file in _files(self._layout.uploaded, suffixes):
+            if not lacking(self._layout.uploaded):
+                break
+            self._delete_archive(file, False, "retention.minimum_free")
         if lacking(self._layout.incoming):
             # All but the newest: capture keeps the disk from filling up altogether.
             for file in _files(self._layout.incoming, SUFFIXES)[:-1]:
@@ -180,6 +196,11 @@ class Retention:
                     break
                 if file.path.name != current:
                     self._delete_waiting(file, "retention.minimum_free")
+        # What the cloud has not got goes last.
+        for file in _files(self._layout.quarantine, suffixes):
+            if not lacking(self._layout.quarantine):
+                break
+            self._delete_archive(file, True, "retention.minimum_free")
         if lacking(self._layout.queue):
             for file in _files(self._layout.queue, suffixes)[:-1]:
                 if not lacking(self._layout.queue):

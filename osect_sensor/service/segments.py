@@ -37,6 +37,7 @@ SUFFIXES: Final = (".pcap", ".pcapng", ".cap", ".pcap.gz", ".pcapng.gz", ".pcap.
 """What the names of captures in the spool end in."""
 
 _NAME: Final = re.compile(r"(\d{12})_(\d{8}T\d{6})Z\.pcap")
+_NUMBER: Final = re.compile(r"(\d{12})_")
 _LARGEST_NUMBER: Final = 999_999_999_999
 
 GRACE: Final = 2 * MICROSECONDS
@@ -95,11 +96,19 @@ def list_segments(directory: Path) -> list[Segment]:
         names = sorted(
             entry.name
             for entry in os.scandir(directory)
-            if entry.name.endswith(SUFFIXES) and not is_partial(entry.name) and entry.is_file()
+            if entry.name.endswith(SUFFIXES) and not is_partial(entry.name) and _is_file(entry)
         )
     except FileNotFoundError:
         return []
     return [segment_of(directory / name) for name in names]
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        # A link that leads back to itself.
+        return False
 
 
 def recover_partials(directory: Path) -> int:
@@ -138,7 +147,8 @@ def _whole_records(path: Path) -> int:
         data = b""
         while block := file.read(_BLOCK):
             data += block
-            stop, _, reason, _ = walk(data, 0, little, nanoseconds, 0, MAX_TIMESTAMP + 1)
+            # After a power cut zeros can stand where nothing had reached the disk.
+            stop, _, reason, _ = walk(data, 0, little, nanoseconds, 1, MAX_TIMESTAMP + 1)
             end += stop
             if reason != INCOMPLETE:
                 break
@@ -155,23 +165,41 @@ def _stream_kind(header: bytes) -> tuple[bool, bool] | None:
     return None
 
 
-def next_number(directories: list[Path]) -> int:
-    """A number that sorts behind those of all captures there are."""
-    numbers = [0]
+def number_of(name: str) -> int:
+    """The number that a capture's name begins with; -1 where somebody else named it."""
+    match = _NUMBER.match(name)
+    return -1 if match is None else int(match.group(1))
+
+
+def next_number(directories: list[Path], done: str = "") -> int:
+    """A number that sorts behind those of all captures there are, and of ``done``, which was."""
+    numbers = [0, number_of(done)]
     for directory in directories:
-        for segment in list_segments(directory):
-            match = _NAME.fullmatch(segment.name)
-            if match is not None:
-                numbers.append(int(match.group(1)))
+        numbers += [number_of(segment.name) for segment in list_segments(directory)]
     return min(max(numbers) + 1, _LARGEST_NUMBER)
+
+
+def numbered(segment: Segment, number: int) -> Segment:
+    """The segment under a name with that number, which must be free, on the disk."""
+    name = segment.name
+    if number_of(name) >= 0:
+        name = name.partition("_")[2]
+    path = segment.path.with_name(f"{number:012d}_{name}")
+    move(segment.path, path)
+    return segment_of(path)
 
 
 class Finisher(threading.Thread):
     """Makes closed files durable and lets them appear, in order, while packets come in."""
 
+    RETRY: Final = 5.0
+    """Seconds until a file that the disk did not take is tried again."""
+
     def __init__(self) -> None:
         super().__init__(name="finisher", daemon=True)
         self._files: queue.Queue[tuple[int, Path] | None] = queue.Queue()
+        self._again: list[Path] = []
+        """Files that the disk did not take, oldest first."""
         self._failures: Final = messages.Repeated(40, "capture.file_not_finished")
 
     def finish(self, descriptor: int, path: Path) -> None:
@@ -185,16 +213,52 @@ class Finisher(threading.Thread):
 
     def run(self) -> None:
         """Work until the end."""
-        while (item := self._files.get()) is not None:
-            descriptor, path = item
+        while True:
             try:
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-                move(partial_path(path), path)
+                item = self._files.get(timeout=self.RETRY if self._again else None)
+            except queue.Empty:
+                self._retry()
+                continue
+            if item is None:
+                self._retry()
+                return
+            descriptor, path = item
+            self._retry()
+            try:
+                # Behind one that waits: files appear in order.
+                done = not self._again and self._appear(descriptor, path)
+            finally:
+                os.close(descriptor)
+            if not done:
+                self._again.append(path)
+
+    def _appear(self, descriptor: int, path: Path) -> bool:
+        try:
+            os.fsync(descriptor)
+            move(partial_path(path), path)
+        except OSError as error:
+            self._failures.happened(file=path.name, reason=error.strerror)
+            # It may have its name, and only the directory's entry be in doubt.
+            return path.exists()
+        return True
+
+    def _retry(self) -> None:
+        while self._again:
+            path = self._again[0]
+            try:
+                descriptor = os.open(partial_path(path), os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                del self._again[0]
+                continue
             except OSError as error:
                 self._failures.happened(file=path.name, reason=error.strerror)
+                return
+            try:
+                if not self._appear(descriptor, path):
+                    return
+            finally:
+                os.close(descriptor)
+            del self._again[0]
 
 
 @dataclass
@@ -312,17 +376,16 @@ class Splitter:
                 "the capture stream does not begin as a pcap file does",
                 "write classic pcap: tcpdump -w -, or dumpcap -P -w -",
             )
-        if self._descriptor >= 0 and header != self._header:
+        self._little, self._nanoseconds = kind
+        self._in_stream = True
+        before, self._header = self._header, header
+        if self._descriptor >= 0 and header != before:
             # Records of another kind do not go into the same file.
-            if self._size == len(self._header):
-                os.ftruncate(self._descriptor, 0)
-                os.lseek(self._descriptor, 0, os.SEEK_SET)
-                put(self._descriptor, header)
+            if self._size == len(before):
+                self._abandon(self._path)
+                self._open()
             else:
                 self._close()
-        self._little, self._nanoseconds = kind
-        self._header = header
-        self._in_stream = True
 
     def _go_to(self, moment: int) -> None:
         """Make the period around ``moment`` the current one."""

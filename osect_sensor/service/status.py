@@ -52,6 +52,7 @@ class Status:
     capture: dict[str, Any] = field(default_factory=dict)
     cycle_running: bool = False
     cycle: dict[str, Any] = field(default_factory=dict)
+    upload_running: bool = False
     upload: dict[str, Any] = field(default_factory=dict)
     waiting_segments: int = 0
     queued: int = 0
@@ -72,8 +73,10 @@ def _running(word: dict[str, Any]) -> bool:
     """Whether the process that left word lives, as far as that can be told."""
     if not word or word.get("state") == "stopped":
         return False
-    if time.time() - float(word.get("updated", 0)) > STALE:
-        return False
+    return time.time() - float(word.get("updated", 0)) <= STALE and _lives(word)
+
+
+def _lives(word: dict[str, Any]) -> bool:
     pid = word.get("pid")
     return not isinstance(pid, int) or Path("/proc", str(pid)).exists()
 
@@ -100,6 +103,8 @@ def gather(config: Config) -> Status:
     status.cycle = read_json(layout.cycle_status) or {}
     status.cycle_running = _running(status.cycle)
     status.upload = read_json(layout.upload_status) or {}
+    # It leaves word after each pass, which can take as long as the network likes.
+    status.upload_running = bool(status.upload) and _lives(status.upload)
     status.waiting_segments = len(list_segments(layout.incoming))
     queued = archive_names(layout.queue)
     status.queued = len(queued)
@@ -156,6 +161,8 @@ def _judge(config: Config, status: Status) -> None:
     suricata = status.cycle.get("suricata", {})
     if suricata.get("enabled") and suricata.get("failure"):
         problems.append(f"Suricata: {suricata['failure']}")
+    if status.queued and config.upload.enabled and not status.upload_running:
+        problems.append("upload does not run: archives stay in the queue")
     if status.queued > QUEUE_WARNING and config.upload.enabled:
         problems.append(f"{status.queued} archives wait for the cloud")
     if status.upload.get("problem") and config.upload.enabled:

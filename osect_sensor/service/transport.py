@@ -241,7 +241,9 @@ class _Pace:
         longest: float,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
+        self._beat: Final = beat
         self._ceiling: Final = ceiling
         self._longest: Final = longest
         self._clock: Final = clock
@@ -253,6 +255,7 @@ class _Pace:
         elapsed = self._clock() - self._start
         if elapsed > self._longest:
             raise _TooSlow(f"given up after {elapsed:.0f} s")
+        self._beat()
         if self._ceiling <= 0:
             return
         self._octets += octets
@@ -368,8 +371,11 @@ class Cloud:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
+        """``beat`` is called as an upload goes on."""
         self._upload: Final = upload
+        self._beat: Final = beat
         self._label_id: Final = label_id
         self._clock: Final = clock
         self._sleep: Final = sleep
@@ -421,7 +427,7 @@ class Cloud:
         rate = min(ceiling, SLOWEST) if ceiling > 0 else SLOWEST
         # Half again as long: a ceiling below the slowest rate must not end what it slows down.
         longest = self._upload.read_timeout + 1.5 * math.ceil(size / rate)
-        pace = _Pace(ceiling, longest, self._clock, self._sleep)
+        pace = _Pace(ceiling, longest, self._clock, self._sleep, self._beat)
         body = _Body({"label_id": self._label_id}, name, file, size, pace)
         headers = {"Content-Type": body.content_type}
         answer = self._post(path, body, headers)

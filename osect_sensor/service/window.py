@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,9 @@ from osect_sensor.service.segments import MAX_SILENCE, MICROSECONDS, TOLERANCE, 
 from osect_sensor.wire.capture import CaptureError, CaptureReader, open_capture
 
 NO_CLOCK: Final = -1
+
+_BEAT: Final = MICROSECONDS
+"""Capture time between two signs of life."""
 
 
 @dataclass
@@ -46,9 +49,17 @@ class Generators:
     """Everything that makes rows, with the state that lives from segment to segment."""
 
     def __init__(
-        self, config: Config, directory: Path, seed: int, suricata: ResidentSuricata | None
+        self,
+        config: Config,
+        directory: Path,
+        seed: int,
+        suricata: ResidentSuricata | None,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
-        """``directory``: where windows are made. It is emptied."""
+        """``directory``: where windows are made. It is emptied.
+
+        ``beat`` is called as the work goes on.
+        """
         self.clock: int = NO_CLOCK
         """Where the last window ended, microseconds."""
         self._period: Final = config.sensor.period * MICROSECONDS
@@ -60,6 +71,7 @@ class Generators:
         self._suricata: Final = suricata
         self._patience: Final = float(config.suricata.patience)
         self._tools: Final = external_tools(config)
+        self._beat: Final = beat
         self._counts_before: dict[str, int] = {}
         self._undecodable_before: dict[str, int] = {}
         self.native: NativeGenerator = self._fresh()
@@ -94,7 +106,8 @@ class Generators:
         self._take_events(segment, outcome)
         for tool in self._tools if outcome.windows else []:
             # A segment of ours is one window; of a longer one all its rows are in the first.
-            tool.run(segment.path, outcome.windows[0].directory)
+            damaged = outcome.damage != ""
+            tool.run(segment.path, outcome.windows[0].directory, damaged, self._beat)
             if tool.failure:
                 messages.error("tool.failed", tool=tool.name, reason=tool.failure)
         return outcome
@@ -108,7 +121,7 @@ class Generators:
     def settle(self) -> None:
         """Wait until Suricata has read again what it was given, and drop those events."""
         if self._suricata is not None and self._suricata.running:
-            self._suricata.wait(self._patience)
+            self._suricata.wait(self._patience, self._beat)
             self._suricata.take_events()
 
     def _read(self, segment: Segment, muted: bool) -> Outcome:
@@ -155,9 +168,17 @@ class Generators:
             while reader.timestamp >= end:
                 end = self._next(end, reader.timestamp, outcome, muted)
             self._frame(reader)
-            while self.native.read(reader, end):
+            while self._read_to(reader, end):
                 end = self._next(end, reader.timestamp, outcome, muted)
         self._close(end, muted)
+
+    def _read_to(self, reader: CaptureReader, end: int) -> bool:
+        """Process the packets before ``end``; whether there are any at or behind it."""
+        while self.native.read(reader, min(end, reader.timestamp + _BEAT)):
+            self._beat()
+            if reader.timestamp >= end:
+                return True
+        return False
 
     def _frame(self, reader: CaptureReader) -> None:
         self.native.frame(
@@ -198,12 +219,12 @@ class Generators:
         suricata = self._suricata
         if suricata is None or not outcome.windows:
             return
-        if not suricata.wait(self._patience):
+        if not suricata.wait(self._patience, self._beat):
             messages.error("suricata.failed", reason=suricata.failure, segment=segment.name)
             # Once more from the start, without the flows; what it wrote goes with its directory.
             if suricata.start():
                 suricata.feed(segment.path)
-                if not suricata.wait(self._patience):
+                if not suricata.wait(self._patience, self._beat):
                     messages.error(
                         "suricata.events_lost", reason=suricata.failure, segment=segment.name
                     )

@@ -5,7 +5,7 @@
 # nothing is left mounted or running. Environment:
 #   OSECT_PACKAGES_OUT    where packages are put (build/packages in the checkout)
 #   OSECT_PACKAGES_CACHE  keep the clean roots there between runs (default: make them anew)
-#   OSECT_DEBIAN_MIRROR, OSECT_UBUNTU_MIRROR  (default: those of the machine, else the usual ones)
+#   OSECT_DEBIAN_MIRROR, OSECT_UBUNTU_MIRROR  (default: those of the machine's own sources)
 
 set -eu
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -66,14 +66,31 @@ make_work() {
 # mirror SUITE: the archive that a suite comes from.
 mirror() {
     case $1 in
-        bookworm | trixie)
-            found=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-                sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\).*/\2/p' |
-                grep '/debian/*$' | head -n 1) || true
-            echo "${OSECT_DEBIAN_MIRROR:-${found:-http://deb.debian.org/debian}}" ;;
-        noble) echo "${OSECT_UBUNTU_MIRROR:-http://archive.ubuntu.com/ubuntu}" ;;
+        bookworm | trixie) distribution=debian found=${OSECT_DEBIAN_MIRROR-} ;;
+        noble) distribution=ubuntu found=${OSECT_UBUNTU_MIRROR-} ;;
         *) fail "unknown suite $1; known: trixie bookworm noble" ;;
     esac
+    [ -n "$found" ] ||
+        found=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+            sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\{0,1\}\([^ ]*\).*/\2/p' |
+            grep "/$distribution/*\$" | head -n 1) || true
+    [ -n "$found" ] ||
+        cannot "no archive of $distribution is among this machine's sources; set OSECT_${distribution^^}_MIRROR"
+    echo "$found"
+}
+
+# need_suite SUITE: where its archive cannot be reached, or not be trusted, say so and end.
+need_suite() {
+    local from
+    from=$(mirror "$1")
+    if [ "$1" = noble ] && [ ! -e /usr/share/keyrings/ubuntu-archive-keyring.gpg ]; then
+        # Debian has it too.
+        apt-get install -qq -y --no-install-recommends ubuntu-keyring >/dev/null 2>&1 ||
+            cannot "$1 needs the package ubuntu-keyring"
+    fi
+    /usr/lib/apt/apt-helper -o Acquire::Retries=1 -o Acquire::http::Timeout=20 \
+        download-file "$from/dists/$1/InRelease" "$WORK/InRelease" >/dev/null 2>&1 ||
+        cannot "the archive of $1 cannot be reached at $from"
 }
 
 # suffix SUITE: what a version gets, so that each suite's package is older than the next one's.
@@ -89,13 +106,11 @@ suffix() {
 base_root() {
     local options=(--components=main)
     if [ "$2" = noble ]; then
-        [ -e /usr/share/keyrings/ubuntu-archive-keyring.gpg ] ||
-            cannot "ubuntu-keyring must be installed for $2"
         options=(--components=main,universe)
     fi
     mmdebstrap --quiet --mode=root --variant=minbase --skip=cleanup/apt/lists \
         --dpkgopt=force-unsafe-io --dpkgopt=path-exclude='/usr/share/man/*' \
-        --dpkgopt=path-exclude='/usr/share/locale/*' --include=ca-certificates \
+        --dpkgopt=path-exclude='/usr/share/locale/*' --include=apt,ca-certificates \
         "${options[@]}" "$2" "$1" "$(mirror "$2")"
     # No service starts in a root that only a chroot enters.
     printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d"

@@ -98,6 +98,9 @@ def test_unknown_variable_is_refused(tmp_path: Path) -> None:
         (RIGHT.replace("[upload]", "period = 7\n[upload]"), "sensor.period: does not divide"),
         (RIGHT.replace("[upload]", "period = 90\n[upload]"), "sensor.period: not a whole number"),
         (RIGHT + "[rules]\nurl = 'http://x/'\n", "rules.url: a URL of another kind"),
+        (RIGHT + "[rules]\nurl = 'https://['\n", "rules.url: not a URL"),
+        (RIGHT + "[rules]\nurl = 'https://x:port/'\n", "rules.url: not a URL"),
+        (RIGHT + f"[capture]\nbuffer = '{'9' * 5000}'\n", "capture.buffer: not a size"),
         (RIGHT + "[capture]\nbuffer = 5\n", "capture.buffer: too small (got 5); at least 1MB"),
         (RIGHT + "[capture]\nbuffer = true\n", "capture.buffer: not a size (got true)"),
         (RIGHT + "[sensor.more]\nx = 1\n", "sensor.more: unknown key"),
@@ -113,6 +116,9 @@ def test_value_that_will_not_do_is_named(tmp_path: Path, text: str, problem: str
         (b"[sensor\n", "not TOML"),
         (b"[sensor]\nlabel_id = '\xff'\n", "not UTF-8"),
         (b"sensor = 1\n", "sensor: not a section (got 1)"),
+        (b"sensor = " + b"9" * 5000, "a number has too many digits"),
+        (b"sensor = " + b"[" * 5000, "lists within lists"),
+        (b'"\\u001b[2J\\n" = 1', r"\x1b[2J\n: unknown section"),
     ],
 )
 def test_file_that_cannot_be_understood_is_one_problem(

@@ -108,6 +108,7 @@ HOSTILE = {
     "symbolic link": hostile("conn.log", tarfile.SYMTYPE, "/etc/passwd"),
     "hard link": hostile("conn.log", tarfile.LNKTYPE, "/etc/passwd"),
     "pipe": hostile("conn.log", tarfile.FIFOTYPE),
+    "name too long": hostile("x" * 256),
     "device": hostile("conn.log", tarfile.CHRTYPE),
     "dots": hostile(".."),
     "nothing compressed": zstandard.compress(b""),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from osect_sensor.errors import OsectError
+from osect_sensor.generators import external
 from osect_sensor.generators.external import ExternalTool
 from osect_sensor.generators.p0f import P0f
 from osect_sensor.generators.yaf import Yaf
@@ -15,6 +16,7 @@ from osect_sensor.generators.zeek import Zeek
 from osect_sensor.logs.writer import TextSink
 
 START = 1_700_000_040_000_000
+FACTORY = Path(__file__).parents[3] / "pcaps" / "built" / "factory_minute.pcap"
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def run(tool: ExternalTool, tmp_path: Path) -> Path:
     sink.open_window(str(window), START)
     sink.close_window(START + 60_000_000)
     segment = tmp_path / "segment.pcap"
-    segment.touch()
+    segment.write_bytes(FACTORY.read_bytes())
     tool.run(segment, window)
     assert [path.name for path in window.parent.iterdir()] == ["one"]
     return window
@@ -110,6 +112,20 @@ def test_tool_that_fails_leaves_a_log_without_rows_and_its_reason(
     window = run(tool, tmp_path)
     assert tool.failure == "zeek ended with status 3: fatal error: no such script"
     assert len((window / "conn.log").read_text().splitlines()) == 9
+
+
+def test_tool_that_takes_its_time_does_not_look_dead(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(external, "_BEAT", 0.05)
+    program(programs, "zeek", "sleep 0.5; printf '#fields\\tuid\\nC1\\n' > conn.log")
+    tool = Zeek(["conn"], (), 10)
+    window = run(tool, tmp_path)
+    beats: list[int] = []
+    tool.run(FACTORY, window, beat=lambda: beats.append(1))
+    assert tool.failure == ""
+    assert len(beats) > 3
+    assert len((window / "conn.log").read_text().splitlines()) == 10
 
 
 def test_tool_that_takes_too_long_is_given_up(programs: Path, tmp_path: Path) -> None:

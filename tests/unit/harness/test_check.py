@@ -448,6 +448,7 @@ def test_columns_that_contradict_each_other_are_found(logs, name, row, column, v
         ('"flow_id":1', '"flow_id":NaN', "", "json"),
         ('"flow_id":1', '"flow_id":1,"flow_id":2', "", "json"),
         ("}}", "}", "", "json"),
+        ("{", "[" * 5000, "", "json"),
     ],
 )
 def test_a_wrong_event_is_found(logs, old, new, key, kind):

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from osect_sensor.service.archive import WindowNames, archive_name, write_archive
+from osect_sensor.service.archive import (
+    WindowNames,
+    archive_name,
+    publish_archives,
+    write_archive,
+)
+from osect_sensor.service.layout import archive_names
 
 START = 1_300_519_560_000_000
 SECOND = 1_000_000
@@ -27,6 +33,7 @@ def window(tmp_path: Path) -> Path:
 def test_archive_holds_the_files_at_its_top(tmp_path: Path) -> None:
     archive = tmp_path / archive_name(START)
     size = write_archive(window(tmp_path), archive, START)
+    publish_archives([archive])
     assert archive.name == "realtime-2011-03-19-07:26:00.tar.zst"
     assert archive.stat().st_size == size
     data = zstandard.ZstdDecompressor().stream_reader(archive.read_bytes()).read()
@@ -43,7 +50,21 @@ def test_same_rows_make_the_same_octets_whenever_they_are_written(tmp_path: Path
     os.utime(directory / "conn.log", (1, 1))
     (directory / "conn.log").chmod(0o600)
     write_archive(directory, tmp_path / "other", START)
+    publish_archives([tmp_path / "one", tmp_path / "other"])
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_archive_is_hidden_until_it_is_published_and_then_left_alone(tmp_path: Path) -> None:
+    queue = tmp_path / "queue"
+    queue.mkdir()
+    archive = queue / archive_name(START)
+    write_archive(window(tmp_path), archive, START)
+    assert archive_names(queue) == []
+    publish_archives([archive])
+    assert archive_names(queue) == [archive.name]
+    archive.rename(tmp_path / "uploaded")
+    publish_archives([archive])
+    assert archive_names(queue) == []
 
 
 def test_archive_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

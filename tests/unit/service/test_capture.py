@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +16,11 @@ from osect_sensor.config import Capture
 from osect_sensor.errors import OsectError
 from osect_sensor.service import capture as module
 from osect_sensor.service.capture import CaptureProcess, command, find_tool
+from osect_sensor.service.files import alone
 from osect_sensor.service.segments import list_segments
 
 sys.path.insert(0, str(Path(__file__).parent))
-from spool import BUILT, settings
+from spool import BUILT, settings, work
 
 FACTORY = BUILT / "factory_minute.pcap"
 
@@ -127,3 +129,27 @@ sys.exit(1)
     assert status(tmp_path)["restarts"] == 1
     assert status(tmp_path)["dropped_by_kernel"] == 8
     assert list_segments(tmp_path / "spool" / "incoming")
+
+
+def test_second_capture_into_the_same_spool_is_refused_and_takes_nothing(tmp_path: Path) -> None:
+    made = settings(tmp_path)
+    incoming = tmp_path / "spool" / "incoming"
+    incoming.mkdir(parents=True)
+    growing = incoming / ".000000000001_20260101T000000Z.pcap.partial"
+    growing.write_bytes(FACTORY.read_bytes())
+    with alone(tmp_path / "spool" / "capture.lock", "osect-sensor capture"):
+        with pytest.raises(OsectError, match="another osect-sensor capture is at work"):
+            CaptureProcess(made, "", str(FACTORY)).run()
+        assert list(incoming.iterdir()) == [growing]
+    CaptureProcess(made, "", str(FACTORY)).run()
+    assert len(list_segments(incoming)) == 7
+
+
+def test_numbers_go_on_where_they_were_when_the_spool_was_lost(tmp_path: Path) -> None:
+    made = settings(tmp_path, period=60)
+    CaptureProcess(made, "", str(FACTORY)).run()
+    work(made)
+    shutil.rmtree(tmp_path / "spool")
+    CaptureProcess(made, "", str(FACTORY)).run()
+    (segment,) = list_segments(tmp_path / "spool" / "incoming")
+    assert segment.name.startswith("000000000002_")

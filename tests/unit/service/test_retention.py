@@ -79,6 +79,39 @@ def test_captures_go_by_total_size_oldest_first_and_unprocessed_ones_last(
     ]
 
 
+def test_captures_that_were_set_aside_count_and_go_first(tmp_path: Path) -> None:
+    made = layout(tmp_path)
+    made.failed.mkdir()
+    put(made.failed, "1.pcap", "2.pcap")
+    put(made.kept, "3.pcap")
+    subject = retention(made, capture_size=2 * BLOCK)
+    subject.run("")
+    assert names(made.failed) == ["2.pcap"]
+    assert names(made.kept) == ["3.pcap"]
+    assert subject.counts.captures_set_aside == 1
+
+
+def test_want_of_space_costs_the_quarantine_after_captures_and_before_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = layout(tmp_path)
+    put(made.incoming, "1.pcap", "2.pcap")
+    put(made.quarantine, *archives(1))
+    put(made.queue, *archives(2, 3))
+    order: list[str] = []
+    real = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix != ".reason":
+            order.append(path.name)
+        real(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    monkeypatch.setattr(module, "free_space", lambda path: 0)
+    retention(made, minimum_free=1).run("")
+    assert order == ["1.pcap", *archives(1, 2)]
+
+
 def test_archives_that_the_cloud_has_not_got_go_last_and_with_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,48 @@ def test_what_a_killed_capture_wrote_is_completed_to_the_last_whole_record(tmp_p
     assert next_number([tmp_path]) == 8
 
 
+def test_zeros_that_a_power_cut_left_are_no_records(tmp_path: Path) -> None:
+    partial = tmp_path / ".000000000001_20231114T221400Z.pcap.partial"
+    partial.write_bytes(header() + record(NOON) + bytes(4096))
+    assert recover_partials(tmp_path) == 1
+    assert next(tmp_path.iterdir()).read_bytes() == header() + record(NOON)
+
+
+def test_files_that_the_disk_does_not_take_appear_later_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = [True]
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if failing[0]:
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(segments.Finisher, "RETRY", 0.05)
+    splitter = Splitter(tmp_path, 1, MINUTE, 0)
+    splitter.feed(header() + record(NOON) + record(NOON + 60) + record(NOON + 120))
+    time.sleep(0.2)
+    assert list_segments(tmp_path) == []
+    failing[0] = False
+    end = time.monotonic() + 10
+    while len(list_segments(tmp_path)) < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    assert len(list_segments(tmp_path)) == 2
+    splitter.finish()
+    assert [data for _, data in contents(tmp_path)] == [
+        header() + record(NOON + second) for second in (0, 60, 120)
+    ]
+
+
+def test_next_number_is_behind_what_was_done_also_when_no_capture_is_left(tmp_path: Path) -> None:
+    assert next_number([tmp_path]) == 1
+    assert next_number([tmp_path], "000000000041_20231114T221400Z.pcap") == 42
+    (tmp_path / "000000000050_tap.pcap").touch()
+    assert next_number([tmp_path], "000000000041_20231114T221400Z.pcap") == 51
+
+
 def test_name_of_somebody_elses_file_tells_no_time(tmp_path: Path) -> None:
     assert segment_of(tmp_path / "tap-0001.pcap").start == -1
     assert segment_of(tmp_path / "000000000001_20239901T000000Z.pcap").start == -1
@@ -208,4 +251,5 @@ def test_name_of_somebody_elses_file_tells_no_time(tmp_path: Path) -> None:
 def test_only_complete_captures_are_listed_in_order(tmp_path: Path) -> None:
     for name in ("b.pcap", "a.pcapng.gz", ".c.pcap", "d.pcap.partial", "notes.txt"):
         (tmp_path / name).touch()
+    (tmp_path / "loop.pcap").symlink_to(tmp_path / "loop.pcap")
     assert [one.name for one in list_segments(tmp_path)] == ["a.pcapng.gz", "b.pcap"]

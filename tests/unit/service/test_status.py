@@ -89,6 +89,20 @@ def test_trouble_behind_capture_is_a_problem(tmp_path: Path) -> None:
         assert any(one.startswith(expected) for one in problems), expected
 
 
+def test_uploader_that_does_not_run_is_a_problem_while_archives_wait(tmp_path: Path) -> None:
+    made, layout = sensor(tmp_path)
+    made = dataclasses.replace(made, upload=config.Upload(enabled=True, client_pem="/none.pem"))
+    problem = "upload does not run: archives stay in the queue"
+    assert problem not in gather(made).problems
+    (layout.queue / "realtime-2026-01-01-00:00:00.tar.zst").touch()
+    assert problem in gather(made).problems
+    word(layout.upload_status, updated=0)
+    assert problem not in gather(made).problems
+    assert gather(made).upload_running
+    word(layout.upload_status, pid=2**22 + 1)
+    assert problem in gather(made).problems
+
+
 def test_damaged_word_counts_as_none(tmp_path: Path) -> None:
     made, layout = sensor(tmp_path)
     layout.capture_status.write_text("{half")

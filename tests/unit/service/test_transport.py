@@ -176,6 +176,16 @@ def test_an_upload_that_crawls_is_given_up() -> None:
         pace(1)
 
 
+def test_a_slow_upload_shows_that_it_goes_on() -> None:
+    clock = Clock()
+    beats: list[float] = []
+    pace = transport._Pace(0, 1e9, lambda: clock.now, clock.sleep, lambda: beats.append(clock.now))
+    for _ in range(5):
+        clock.now += 100.0
+        pace(1)
+    assert beats == [100.0, 200.0, 300.0, 400.0, 500.0]
+
+
 STATUSES = {
     200: Verdict.ACCEPTED,
     201: Verdict.FAILED,
