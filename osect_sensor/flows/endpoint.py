@@ -446,7 +446,7 @@ def reversed_key(key: bytes) -> bytes:
     """The key of the other direction: addresses and ports exchanged."""
     size = (len(key) - 4) // 2
     ports = 2 * size
-    return b"%b%b%b%b" % (key[size:ports], key[:size], key[ports + 2 :], key[ports : ports + 2])
+    return b"".join([key[size:ports], key[:size], key[ports + 2 :], key[ports : ports + 2]])
 
 
 def same_tunnel(one: Encapsulation | None, other: Encapsulation | None) -> bool:

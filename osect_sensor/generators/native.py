@@ -151,14 +151,17 @@ class NativeGenerator:
         data = packet.data
         position = packet.network
         if packet.captured_end - position >= 40 and u8(data, position) >> 4 == 6:
-            mixed = u32(data, position + 20) ^ u32(data, position + 36)
+            one = u32(data, position + 20)
+            other = u32(data, position + 36)
         elif packet.captured_end - position >= 20:
-            mixed = u32(data, position + 12) ^ u32(data, position + 16)
+            one = u32(data, position + 12)
+            other = u32(data, position + 16)
         else:
-            mixed = 0
-        # Neighbouring addresses differ in their last bits only: multiply them up, take the top.
-        mixed = (mixed ^ mixed >> 16) & 0xFFFF
-        return (mixed * 0x9E3B & 0xFFFF) * self._shares >> 16 == self._share
+            return self._share == 0
+        # The same whichever end sends. The sum tells lines of a plant apart that are numbered alike
+        # (their differences are equal), the difference tells the stations of a line apart.
+        mixed = (one + other) * 0x1B873593 + (one ^ other) * 0x0CC9E2D5
+        return (mixed >> 16 & 0xFFFF) * self._shares >> 16 == self._share
 
     def read(self, reader: CaptureReader, until: i64) -> bool:
         """Process records of ``reader`` up to the first at or after ``until`` (microseconds).
