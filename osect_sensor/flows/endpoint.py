@@ -45,7 +45,7 @@ MAX_TUNNEL_PARENTS: Final = 64
 """Tunnels remembered of one connection. Two are common (one a direction), more mean roaming."""
 
 NO_MACS: Final = b""
-_NULL_MAC: Final = b"\0\0\0\0\0\0"
+_NULL_MAC: Final = "00:00:00:00:00:00"
 
 
 class Endpoint:
@@ -265,8 +265,8 @@ class FlowConnection(Connection):
     def _mac(self, offset: i64) -> str:
         if len(self.macs) < 12:
             return ""
-        mac = self.macs[offset : offset + 6]
-        return "" if mac == _NULL_MAC else mac_text(mac, 0)
+        mac = mac_text(self.macs, offset)
+        return "" if mac == _NULL_MAC else mac
 
     def orig_mac_text(self) -> str:
         """Originator MAC, empty where unknown."""

@@ -57,10 +57,12 @@ class UidSource:
             high = _mix(high ^ u32(address, 0) << 28 ^ u32(other_address, 0))
             low = _mix(low ^ high)
         else:
-            for half in (address[:8], address[8:], other_address[:8], other_address[8:]):
-                if len(half) == 8:
-                    high = _mix(high ^ u32(half, 0) << 28 ^ u32(half, 4))
+            for whole in (address, other_address):
+                offset: i64 = 0
+                while offset + 8 <= len(whole):
+                    high = _mix(high ^ u32(whole, offset) << 28 ^ u32(whole, offset + 4))
                     low = _mix(low ^ high)
+                    offset += 8
         return (
             f"C{_PAIRS[high % _BASE]}{_PAIRS[high // _BASE % _BASE]}"
             f"{_PAIRS[high // _BASE**2 % _BASE]}{_PAIRS[high // _BASE**3 % _BASE]}"
