@@ -56,6 +56,11 @@ connection."""
 ACTIVE: Final = 5 * SECOND
 """A connection with a packet so recently outlives a flood that fills the table."""
 
+MAX_ENDED_IN_WHEEL: Final = 4096
+"""Ended connections that the wheel may always hold: few enough not to count."""
+
+_NO_CONNECTIONS: Final[list[FlowConnection]] = []
+
 _NEVER: Final = 1 << 60
 """Later than any packet, and still an integer that needs no memory."""
 
@@ -101,6 +106,7 @@ class ConnectionTable:
         "_clock",
         "_connections",
         "_context",
+        "_ended_in_wheel",
         "_icmp",
         "_limit",
         "_next_check",
@@ -138,6 +144,8 @@ class ConnectionTable:
         self._wheel: dict[int, list[FlowConnection]] = {}
         """Which connections to look at once a second of capture time has passed."""
         self._wheel_second: i64 = 0
+        self._ended_in_wheel: i64 = 0
+        """Connections in the wheel that have ended before they were due."""
         self._previous: i64 = 0
         """The latest time before the current packet."""
         self._clock: i64 = 0
@@ -213,7 +221,8 @@ class ConnectionTable:
             for key in due:
                 if key >= second:
                     break
-                self._look_at(wheel.pop(key), key, now)
+                # What ends on the way may have the rest swept.
+                self._look_at(wheel.pop(key, _NO_CONNECTIONS), key, now)
             return
         for key in range(first, second):
             if key in wheel:
@@ -221,7 +230,11 @@ class ConnectionTable:
 
     def _look_at(self, connections: list[FlowConnection], key: i64, now: i64) -> None:
         for connection in connections:
-            if connection.live and connection.wheel_second == key:
+            if connection.wheel_second != key:
+                continue
+            if not connection.live:
+                self._ended_in_wheel -= 1
+            else:
                 connection.wheel_second = 0
                 if self._expired(connection, now, False):
                     self._remove(connection)
@@ -352,6 +365,10 @@ class ConnectionTable:
             return
         connection.live = False
         del self._connections[connection]
+        if connection.wheel_second != 0:
+            self._ended_in_wheel += 1
+            if self._ended_in_wheel > len(self._connections) + MAX_ENDED_IN_WHEEL:
+                self._sweep_wheel()
         orig = connection.orig
         resp = connection.resp
         if connection.protocol == TCP:
@@ -374,6 +391,22 @@ class ConnectionTable:
         # The ends and the connection refer to each other: cut that for the reference counter.
         connection.orig = None
         connection.resp = None
+
+    def _sweep_wheel(self) -> None:
+        """Take out what has ended: minutes may pass until it would be looked at, and it has a size.
+
+        Done when it is more than half of the wheel, so that it costs each connection but little.
+        """
+        for second in list(self._wheel):
+            kept: list[FlowConnection] = []
+            for connection in self._wheel[second]:
+                if connection.live and connection.wheel_second == second:
+                    kept.append(connection)
+            if len(kept) > 0:
+                self._wheel[second] = kept
+            else:
+                del self._wheel[second]
+        self._ended_in_wheel = 0
 
     def finish(self) -> None:
         """End all connections: the capture is over."""

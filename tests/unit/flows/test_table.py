@@ -464,6 +464,18 @@ def test_a_table_full_of_active_connections_still_makes_room() -> None:
     assert [found.id_orig_p for found in wire.rows] == [5_000]
 
 
+def test_connections_that_ended_early_are_let_go() -> None:
+    wire = Wire(limit=16)
+    for step in range(10_000):
+        wire.udp(5_000 + step, 6_000, b"x", step / 1000)
+    held = sum(len(connections) for connections in wire.table._wheel.values())
+    assert wire.table.evicted == 10_000 - 16
+    assert held < 5_000
+    # What is left is looked at in time as before.
+    wire.udp(5_000, 6_000, b"x", 300)
+    assert len(wire.table) == 1
+
+
 def test_the_rows_come_in_the_order_of_their_ends() -> None:
     wire = Wire()
     wire.udp(5_000, 6_000, b"x", 0)
