@@ -47,9 +47,9 @@ INACTIVITY: Final = 60 * SECOND
 REPORT_AT_NEXT_PACKET: Final = -1
 """``report_due`` of a connection whose interim row is due but which has been silent so far."""
 
-MAX_CONNECTIONS: Final = 98_304
-"""Live connections. A plant has some thousands, and Linux tracks 65,536 by default (nf_conntrack)
-on a machine of 1 GiB; at about 1 KiB each a flood from random addresses stays within 150 MiB.
+MAX_CONNECTIONS: Final = 65_536
+"""Live connections. A plant has some thousands, and Linux tracks as many as this by default
+(nf_conntrack) on a small machine; a flood from random addresses stays within 150 MiB.
 Beyond it the oldest end early, which loses no packet: a later packet of one starts a new
 connection."""
 
@@ -367,7 +367,7 @@ class ConnectionTable:
         del self._connections[connection]
         if connection.wheel_second != 0:
             self._ended_in_wheel += 1
-            if self._ended_in_wheel > len(self._connections) + MAX_ENDED_IN_WHEEL:
+            if self._ended_in_wheel > len(self._connections) // 4 + MAX_ENDED_IN_WHEEL:
                 self._sweep_wheel()
         orig = connection.orig
         resp = connection.resp
@@ -395,7 +395,7 @@ class ConnectionTable:
     def _sweep_wheel(self) -> None:
         """Take out what has ended: minutes may pass until it would be looked at, and it has a size.
 
-        Done when it is more than half of the wheel, so that it costs each connection but little.
+        Done when it is a fifth of the wheel, so that it costs each connection but little.
         """
         for second in list(self._wheel):
             kept: list[FlowConnection] = []

@@ -13,7 +13,7 @@ from osect_harness.bench.tools import Tool
 KIBI = 1 << 10
 MEBI = 1 << 20
 
-MAX_CONNECTIONS = 98_304
+MAX_CONNECTIONS = 65_536
 """The limit of the sensor's table of connections."""
 
 FEW = 100
