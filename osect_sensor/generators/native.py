@@ -114,7 +114,7 @@ class NativeGenerator:
     )
 
     def __init__(
-        self, sink: RowSink, report_interval: i64, seed: i64, fingerprints: str = ""
+        self, sink: RowSink, report_interval: i64, seed: int, fingerprints: str = ""
     ) -> None:
         """``report_interval`` in microseconds (0: one row a connection); ``seed`` for the uids;
         ``fingerprints`` is the text of a p0f database (without one every label is ``???``)."""
