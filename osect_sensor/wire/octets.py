@@ -71,13 +71,15 @@ def u32le(data: bytes, offset: i64) -> i64:
 def u64(data: bytes, offset: i64) -> int:
     """The unsigned 64-bit big-endian integer at ``offset``, which a machine word may not hold."""
     high: int = u32(data, offset)
-    return high << 32 | u32(data, offset + 4)
+    low: int = u32(data, offset + 4)
+    return high << 32 | low
 
 
 def u64le(data: bytes, offset: i64) -> int:
     """The unsigned 64-bit little-endian integer at ``offset``."""
     high: int = u32le(data, offset + 4)
-    return high << 32 | u32le(data, offset)
+    low: int = u32le(data, offset)
+    return high << 32 | low
 
 
 def microseconds(seconds: i64, fraction: i64) -> i64:
