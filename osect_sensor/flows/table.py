@@ -367,7 +367,7 @@ class ConnectionTable:
         del self._connections[connection]
         if connection.wheel_second != 0:
             self._ended_in_wheel += 1
-            if self._ended_in_wheel > len(self._connections) // 4 + MAX_ENDED_IN_WHEEL:
+            if self._ended_in_wheel > len(self._connections) // 8 + MAX_ENDED_IN_WHEEL:
                 self._sweep_wheel()
         orig = connection.orig
         resp = connection.resp
@@ -395,7 +395,7 @@ class ConnectionTable:
     def _sweep_wheel(self) -> None:
         """Take out what has ended: minutes may pass until it would be looked at, and it has a size.
 
-        Done when it is a fifth of the wheel, so that it costs each connection but little.
+        Done when it is a tenth of the wheel, so that it costs each connection but little.
         """
         for second in list(self._wheel):
             kept: list[FlowConnection] = []
