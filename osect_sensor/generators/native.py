@@ -161,7 +161,9 @@ class NativeGenerator:
         # The same whichever end sends. The sum tells lines of a plant apart that are numbered alike
         # (their differences are equal), the difference tells the stations of a line apart.
         mixed = (one + other) * 0x1B873593 + (one ^ other) * 0x0CC9E2D5
-        return (mixed >> 16 & 0xFFFF) * self._shares >> 16 == self._share
+        # Eight parts for each but the last, which has the fingerprints besides.
+        part = (mixed >> 16 & 0xFFFF) * (8 * self._shares - 1) >> 16
+        return part // 8 == self._share
 
     def read(self, reader: CaptureReader, until: i64) -> bool:
         """Process records of ``reader`` up to the first at or after ``until`` (microseconds).
