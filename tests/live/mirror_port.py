@@ -58,13 +58,18 @@ class MirrorPort:
         for space in (self.plant, self.sensor):
             subprocess.run(["ip", "netns", "del", space], check=False, capture_output=True)
 
+    def _line(self, capture: Path, *options: str) -> list[str]:
+        line = ["ip", "netns", "exec", self.plant, "tcpreplay", "-q", "-i", "mirror"]
+        return [*line, *options, str(capture)]
+
     def send(self, capture: Path, *options: str) -> None:
-        subprocess.run(
-            ["ip", "netns", "exec", self.plant, "tcpreplay", "-q", "-i", "mirror", *options,
-             str(capture)],
-            check=True,
-            capture_output=True,
-        )  # fmt: skip
+        subprocess.run(self._line(capture, *options), check=True, capture_output=True)
+
+    def begin(self, capture: Path, *options: str) -> subprocess.Popen[bytes]:
+        """Send while other things happen."""
+        return subprocess.Popen(
+            self._line(capture, *options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
 
 @contextmanager
@@ -98,19 +103,19 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def capture_status(sensor: Sensor) -> dict[str, object]:
-    data = json.loads((sensor.root / "run" / "capture.json").read_text())
+    data = json.loads((sensor.runtime / "capture.json").read_text())
     assert isinstance(data, dict)
     return data
 
 
 def captured(sensor: Sensor, packets: int) -> bool:
-    stream = sensor.root / "run" / "capture.json"
+    stream = sensor.runtime / "capture.json"
     return stream.exists() and capture_status(sensor)["packets"] == packets
 
 
 def listening(sensor: Sensor, process: int = 0) -> bool:
     """Whether packets would be captured now, by the process given if there were others before."""
-    path = sensor.root / "run" / "capture.json"
+    path = sensor.runtime / "capture.json"
     if not path.exists():
         return False
     status = capture_status(sensor)

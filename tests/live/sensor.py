@@ -28,6 +28,7 @@ class Sensor:
         self.incoming = root / "spool" / "incoming"
         self.kept = root / "spool" / "kept"
         self.queue = root / "state" / "queue"
+        self.runtime = Path(str(settings.get("sensor__runtime", root / "run")))
         values: dict[str, object] = {
             "sensor.period": 1,
             "sensor.report_interval": 1,

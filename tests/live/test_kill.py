@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from figures import note
 from sensor import BUILT, Sensor, members, wait_for
 
 KILLS = int(os.environ.get("OSECT_KILLS", "6"))
@@ -145,6 +146,7 @@ def test_suricata_killed_is_given_its_segment_again(tmp_path: Path) -> None:
     run = sensor.start("run")
     try:
         for number, segment in enumerate(waiting):
+            begun = time.monotonic()
             if number == 3:
                 (child,) = [
                     int(pid)
@@ -154,6 +156,8 @@ def test_suricata_killed_is_given_its_segment_again(tmp_path: Path) -> None:
                 os.kill(child, signal.SIGKILL)
             segment.rename(sensor.incoming / segment.name)
             assert wait_for(lambda number=number: len(sensor.archives()) == number + 1, 60)
+            if number == 3:
+                note("Suricata killed", times=1, seconds=round(time.monotonic() - begun, 2))
     finally:
         run.terminate()
         assert run.wait(30) == 0
