@@ -7,9 +7,12 @@ plain code does.
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from osect_sensor.wire.octets import u32
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 _DIGEST_LENGTH: Final = 32
 """Octets of a SHA-256."""
@@ -146,11 +149,11 @@ class Aes128:
     def encrypt(self, block: bytes) -> int:
         """The encryption of 16 octets, as an integer."""
         words = self._words
-        a: int = u32(block, 0) ^ words[0]
-        b: int = u32(block, 4) ^ words[1]
-        c: int = u32(block, 8) ^ words[2]
-        d: int = u32(block, 12) ^ words[3]
-        index = 4
+        a = u32(block, 0) ^ words[0]
+        b = u32(block, 4) ^ words[1]
+        c = u32(block, 8) ^ words[2]
+        d = u32(block, 12) ^ words[3]
+        index: i64 = 4
         while index < 40:
             e = _column(a, b, c, d) ^ words[index]
             f = _column(b, c, d, a) ^ words[index + 1]
@@ -160,20 +163,24 @@ class Aes128:
             b = f
             c = g
             index += 4
-        a, b, c, d = (
+        return _joined(
             _last_column(a, b, c, d) ^ words[40],
             _last_column(b, c, d, a) ^ words[41],
             _last_column(c, d, a, b) ^ words[42],
             _last_column(d, a, b, c) ^ words[43],
         )
-        return a << 96 | b << 64 | c << 32 | d
 
 
-def _column(a: int, b: int, c: int, d: int) -> int:
+def _joined(a: int, b: int, c: int, d: int) -> int:
+    """Four words of 32 bits as one of 128."""
+    return a << 96 | b << 64 | c << 32 | d
+
+
+def _column(a: i64, b: i64, c: i64, d: i64) -> i64:
     return _ROUND[a >> 24] ^ _ROUND_1[b >> 16 & 0xFF] ^ _ROUND_2[c >> 8 & 0xFF] ^ _ROUND_3[d & 0xFF]
 
 
-def _last_column(a: int, b: int, c: int, d: int) -> int:
+def _last_column(a: i64, b: i64, c: i64, d: i64) -> i64:
     return (
         _BOX[a >> 24] << 24 | _BOX[b >> 16 & 0xFF] << 16 | _BOX[c >> 8 & 0xFF] << 8 | _BOX[d & 0xFF]
     )
@@ -195,12 +202,12 @@ def _times_x(value: int) -> int:
 
 
 def _reductions() -> list[int]:
-    """What four bits shifted out on the right come back as."""
+    """What four bits shifted out on the right come back as, in the leftmost word."""
     table: list[int] = []
     for value in range(16):
         for _ in range(4):
             value = _times_x(value)
-        table.append(value)
+        table.append(value >> 96)
     return table
 
 
@@ -209,7 +216,10 @@ _REDUCTION: Final = _reductions()
 
 @final
 class Ghash:
-    """The hash of GCM, four bits at a time (NIST SP 800-38D section 6.4)."""
+    """The hash of GCM, four bits at a time (NIST SP 800-38D section 6.4).
+
+    In four words of 32 bits, the first the leftmost: integers of 128 bits take ten times as long.
+    """
 
     def __init__(self, key: int) -> None:
         products = [0] * 16
@@ -221,24 +231,66 @@ class Ghash:
                 if value & single != 0 and value != single:
                     products[value] = products[single] ^ products[value - single]
                     break
-        self._products: list[int] = products
-        self.state: int = 0
+        self._products_0: list[int] = [product >> 96 for product in products]
+        self._products_1: list[int] = [product >> 64 & 0xFFFFFFFF for product in products]
+        self._products_2: list[int] = [product >> 32 & 0xFFFFFFFF for product in products]
+        self._products_3: list[int] = [product & 0xFFFFFFFF for product in products]
+        self._word_0: i64 = 0
+        self._word_1: i64 = 0
+        self._word_2: i64 = 0
+        self._word_3: i64 = 0
 
-    def block(self, block: int) -> None:
-        """Add one block, as an integer."""
-        products = self._products
-        rest = self.state ^ block
-        product = 0
-        for _ in range(32):
-            product = product >> 4 ^ _REDUCTION[product & 15] ^ products[rest & 15]
+    def state(self) -> int:
+        """The hash of what was added so far."""
+        return _joined(self._word_0, self._word_1, self._word_2, self._word_3)
+
+    def block(self, a: i64, b: i64, c: i64, d: i64) -> None:
+        """Add one block of four words."""
+        a ^= self._word_0
+        b ^= self._word_1
+        c ^= self._word_2
+        d ^= self._word_3
+        self._word_0 = 0
+        self._word_1 = 0
+        self._word_2 = 0
+        self._word_3 = 0
+        # From the right.
+        self._multiply(d)
+        self._multiply(c)
+        self._multiply(b)
+        self._multiply(a)
+
+    def _multiply(self, rest: i64) -> None:
+        """Go on with the product, by another word of the factor."""
+        a = self._word_0
+        b = self._word_1
+        c = self._word_2
+        d = self._word_3
+        for _ in range(8):
+            shifted_out = d & 15
+            nibble = rest & 15
+            d = (d >> 4 | (c & 15) << 28) ^ self._products_3[nibble]
+            c = (c >> 4 | (b & 15) << 28) ^ self._products_2[nibble]
+            b = (b >> 4 | (a & 15) << 28) ^ self._products_1[nibble]
+            a = a >> 4 ^ _REDUCTION[shifted_out] ^ self._products_0[nibble]
             rest >>= 4
-        self.state = product
+        self._word_0 = a
+        self._word_1 = b
+        self._word_2 = c
+        self._word_3 = d
 
     def octets(self, data: bytes) -> None:
         """Add octets, padded with zeros to whole blocks."""
-        offset = 0
+        if len(data) % 16 != 0:
+            data += bytes(16 - len(data) % 16)
+        offset: i64 = 0
         while offset < len(data):
-            self.block(_to_int(data, offset, len(data)))
+            self.block(
+                u32(data, offset),
+                u32(data, offset + 4),
+                u32(data, offset + 8),
+                u32(data, offset + 12),
+            )
             offset += 16
 
 
@@ -251,8 +303,8 @@ def gcm_decrypt(key: bytes, nonce: bytes, header: bytes, data: bytes) -> bytes |
     digest = Ghash(cipher.encrypt(bytes(16)))
     digest.octets(header)
     digest.octets(data[:end])
-    digest.block(len(header) * 8 << 64 | end * 8)
-    tag = digest.state ^ cipher.encrypt(nonce + b"\x00\x00\x00\x01")
+    digest.block(0, len(header) * 8, 0, end * 8)
+    tag = digest.state() ^ cipher.encrypt(nonce + b"\x00\x00\x00\x01")
     if tag != _to_int(data, end, len(data)):
         return None
     plain = bytearray()
