@@ -52,6 +52,17 @@ def frame(source: str, destination: str, kind: int, payload: bytes) -> bytes:
     return macs + kind.to_bytes(2, "big") + payload
 
 
+def llc_snap(packet: bytes) -> bytes:
+    """An IP packet behind LLC and SNAP, its type by its version."""
+    kind = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
+    return b"\xaa\xaa\x03\x00\x00\x00" + kind + packet
+
+
+def mac_octets(text: str) -> bytes:
+    """The octets of a MAC."""
+    return bytes.fromhex(text.replace(":", ""))
+
+
 def tagged(*identifiers: int, service_tag: bool = False) -> Link:
     """A link that puts 802.1Q tags on; with ``service_tag`` the outer one is 802.1ad's."""
 

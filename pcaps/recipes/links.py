@@ -21,6 +21,7 @@ from pcaps.frames import (
     ethernet,
     exchange,
     frame,
+    llc_snap,
     tagged,
     udp,
 )
@@ -79,8 +80,7 @@ def pppoe(packet: bytes, source: str, destination: str) -> bytes:
 
 def snap(packet: bytes, source: str, destination: str) -> bytes:
     """An 802.3 frame with LLC and SNAP."""
-    kind = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
-    body = b"\xaa\xaa\x03\x00\x00\x00" + kind + packet
+    body = llc_snap(packet)
     return frame(source, destination, len(body), body)
 
 
