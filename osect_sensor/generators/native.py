@@ -93,6 +93,32 @@ class _Context(DetectionContext):
 
 
 @final
+class _Datagram:
+    """A UDP datagram that may carry a packet."""
+
+    __slots__ = ("connection", "cut", "depth", "end", "packet", "start")
+
+    def __init__(
+        self,
+        connection: FlowConnection,
+        packet: Packet,
+        start: i64,
+        end: i64,
+        cut: i64,
+        depth: i64,
+    ) -> None:
+        self.connection: FlowConnection = connection
+        self.packet: Packet = packet
+        self.start: i64 = start
+        """Where its payload starts in ``packet.data``."""
+        self.end: i64 = end
+        self.cut: i64 = cut
+        """Octets of the frame that were not captured."""
+        self.depth: i64 = depth
+        """Tunnels around it."""
+
+
+@final
 class NativeGenerator:
     """Processes captures packet by packet; rows go to ``sink`` as soon as they are final."""
 
@@ -357,18 +383,25 @@ class NativeGenerator:
         ) and packet.payload_end <= packet.captured_end:
             self._logged_datagram(packet, start, end, destination_port)
         port = connection.resp_port
-        if port < tunnels.PORT_GTP_CONTROL or not self._tunnel_port(
-            connection, packet, port, start, end, cut, depth
+        if port in (
+            tunnels.PORT_TEREDO,
+            tunnels.PORT_VXLAN,
+            tunnels.PORT_GENEVE,
+            tunnels.PORT_GTP_USER,
+            tunnels.PORT_GTP_CONTROL,
+            tunnels.PORT_AYIYA,
+            tunnels.PORT_GRE_IN_UDP,
         ):
-            # Both are recognised on any port.
-            if (
-                end - start >= 40
-                and u8(data, start) < 0x70
-                and tunnels.looks_like_teredo(data, start, end)
-            ):
-                self._teredo(connection, packet, start, end, cut, depth)
-            elif end - start >= 3 and u8(data, start + 1) == 0x52 and u8(data, start + 2) == 0x11:
-                self._ayiya(connection, packet, start, end, cut, depth)
+            self._tunnel(port, _Datagram(connection, packet, start, end, cut, depth))
+        # Two are recognised on any port.
+        elif (
+            end - start >= 40
+            and u8(data, start) < 0x70
+            and tunnels.looks_like_teredo(data, start, end)
+        ):
+            self._teredo(_Datagram(connection, packet, start, end, cut, depth))
+        elif end - start >= 3 and u8(data, start + 1) == 0x52 and u8(data, start + 2) == 0x11:
+            self._ayiya(_Datagram(connection, packet, start, end, cut, depth))
         self._table.deliver(sender, packet)
 
     def _logged_datagram(self, packet: Packet, start: i64, end: i64, port: i64) -> None:
@@ -386,164 +419,122 @@ class NativeGenerator:
         else:
             ssdp_datagram(packet, start, end, port == PORT_SSDP, self._sink)
 
-    def _tunnel_port(
-        self,
-        connection: FlowConnection,
-        packet: Packet,
-        port: i64,
-        start: i64,
-        end: i64,
-        cut: i64,
-        depth: i64,
-    ) -> bool:
-        """Follow the tunnel that the responder's port stands for; False for other ports."""
+    def _tunnel(self, port: i64, datagram: _Datagram) -> None:
+        """Follow the tunnel that the responder's port stands for."""
         if port == tunnels.PORT_TEREDO:
-            self._teredo(connection, packet, start, end, cut, depth)
+            self._teredo(datagram)
         elif port == tunnels.PORT_VXLAN:
-            self._vxlan(connection, packet, start, end, cut, depth)
+            self._vxlan(datagram)
         elif port == tunnels.PORT_GENEVE:
-            self._geneve(connection, packet, start, end, cut, depth)
-        elif port in (tunnels.PORT_GTP_USER, tunnels.PORT_GTP_CONTROL):
-            self._gtp(connection, packet, start, end, cut, depth)
+            self._geneve(datagram)
         elif port == tunnels.PORT_AYIYA:
-            self._ayiya(connection, packet, start, end, cut, depth)
+            self._ayiya(datagram)
         elif port == tunnels.PORT_GRE_IN_UDP:
-            if depth < tunnels.MAX_DEPTH:
-                inner, kind = tunnels.gre(packet.data, start, end)
-                if inner >= 0 and self._fits(packet, inner, kind, end):
-                    captured_end = packet.captured_end
-                    packet.captured_end = end
-                    self._inner(packet, inner, kind, self._ip_tunnel(packet, "GRE"), 0, depth)
-                    packet.captured_end = captured_end
+            self._gre_in_udp(datagram)
         else:
-            return False
-        return True
+            self._gtp(datagram)
 
-    def _tunnel_state(self, connection: FlowConnection, depth: i64) -> TunnelState | None:
+    def _tunnel_state(self, datagram: _Datagram) -> TunnelState | None:
         """The connection's tunnel state, None once the tunnel is not to be followed."""
+        connection = datagram.connection
         state = connection.tunnel
         if state is None:
             state = TunnelState()
             connection.tunnel = state
         if state.violated:
             return None
-        if depth >= tunnels.MAX_DEPTH:
+        if datagram.depth >= tunnels.MAX_DEPTH:
             connection.mark_unknown()
             return None
         return state
 
-    def _teredo(
-        self,
-        connection: FlowConnection,
-        packet: Packet,
-        start: i64,
-        end: i64,
-        cut: i64,
-        depth: i64,
-    ) -> None:
-        state = self._tunnel_state(connection, depth)
+    def _teredo(self, datagram: _Datagram) -> None:
+        state = self._tunnel_state(datagram)
         if state is None:
             return
-        inner = tunnels.teredo(packet.data, start, end)
+        inner = tunnels.teredo(datagram.packet.data, datagram.start, datagram.end)
         if inner < 0:
             state.violated = True
             return
-        if self._from_orig(connection, packet):
+        connection = datagram.connection
+        if self._from_orig(connection, datagram.packet):
             state.valid_orig = True
         else:
             state.valid_resp = True
         if state.valid_orig and state.valid_resp:
             connection.confirm("teredo")
-        self._carried(connection, packet, inner, end, "TEREDO", tunnels.INNER_IP, cut, depth)
+        self._carried(datagram, inner, "TEREDO", tunnels.INNER_IP)
 
-    def _vxlan(
-        self,
-        connection: FlowConnection,
-        packet: Packet,
-        start: i64,
-        end: i64,
-        cut: i64,
-        depth: i64,
-    ) -> None:
-        state = self._tunnel_state(connection, depth)
+    def _vxlan(self, datagram: _Datagram) -> None:
+        state = self._tunnel_state(datagram)
         if state is None:
             return
-        inner = tunnels.vxlan(packet.data, start, end)
+        inner = tunnels.vxlan(datagram.packet.data, datagram.start, datagram.end)
         if inner < 0:
             state.violated = True
             return
-        connection.confirm("vxlan")
-        self._carried(connection, packet, inner, end, "VXLAN", tunnels.INNER_ETHERNET, cut, depth)
+        datagram.connection.confirm("vxlan")
+        self._carried(datagram, inner, "VXLAN", tunnels.INNER_ETHERNET)
 
-    def _geneve(
-        self,
-        connection: FlowConnection,
-        packet: Packet,
-        start: i64,
-        end: i64,
-        cut: i64,
-        depth: i64,
-    ) -> None:
-        state = self._tunnel_state(connection, depth)
+    def _geneve(self, datagram: _Datagram) -> None:
+        state = self._tunnel_state(datagram)
         if state is None:
             return
-        inner, kind = tunnels.geneve(packet.data, start, end)
+        inner, kind = tunnels.geneve(datagram.packet.data, datagram.start, datagram.end)
         if inner == tunnels.MALFORMED:
             state.violated = True
         elif inner >= 0:
-            connection.confirm("geneve")
+            datagram.connection.confirm("geneve")
             if kind >= 0:
-                self._carried(connection, packet, inner, end, "GENEVE", kind, cut, depth)
+                self._carried(datagram, inner, "GENEVE", kind)
 
-    def _ayiya(
-        self,
-        connection: FlowConnection,
-        packet: Packet,
-        start: i64,
-        end: i64,
-        cut: i64,
-        depth: i64,
-    ) -> None:
-        state = self._tunnel_state(connection, depth)
+    def _ayiya(self, datagram: _Datagram) -> None:
+        state = self._tunnel_state(datagram)
         if state is None:
             return
-        inner, kind = tunnels.ayiya(packet.data, start, end)
+        inner, kind = tunnels.ayiya(datagram.packet.data, datagram.start, datagram.end)
         if inner == tunnels.MALFORMED:
             state.violated = True
         elif inner >= 0:
-            connection.confirm("ayiya")
+            datagram.connection.confirm("ayiya")
             if kind >= 0:
-                self._carried(connection, packet, inner, end, "AYIYA", kind, cut, depth)
+                self._carried(datagram, inner, "AYIYA", kind)
 
-    def _gtp(
-        self,
-        connection: FlowConnection,
-        packet: Packet,
-        start: i64,
-        end: i64,
-        cut: i64,
-        depth: i64,
-    ) -> None:
+    def _gtp(self, datagram: _Datagram) -> None:
+        connection = datagram.connection
         state = connection.tunnel
         if state is None:
             state = TunnelState()
             connection.tunnel = state
-        if depth >= tunnels.MAX_DEPTH:
+        if datagram.depth >= tunnels.MAX_DEPTH:
             return
-        outer = packet.encapsulation
+        outer = datagram.packet.encapsulation
         if outer is not None and outer.kind == "GTPV1":
             state.violated = True
             return
-        data = packet.data
-        inner = tunnels.gtp(data, start, end)
+        data = datagram.packet.data
+        inner = tunnels.gtp(data, datagram.start, datagram.end)
         if inner == tunnels.MALFORMED or (
-            inner >= 0 and not tunnels.holds_exactly(data, inner, end, 0)
+            inner >= 0 and not tunnels.holds_exactly(data, inner, datagram.end, 0)
         ):
             state.violated = True
         elif inner >= 0:
             if not state.violated:
                 connection.confirm("gtpv1")
-            self._carried(connection, packet, inner, end, "GTPV1", tunnels.INNER_IP, cut, depth)
+            self._carried(datagram, inner, "GTPV1", tunnels.INNER_IP)
+
+    def _gre_in_udp(self, datagram: _Datagram) -> None:
+        """GRE in UDP (RFC 8086), whose inner packet has the tunnel of GRE between two addresses."""
+        if datagram.depth >= tunnels.MAX_DEPTH:
+            return
+        packet = datagram.packet
+        inner, kind = tunnels.gre(packet.data, datagram.start, datagram.end)
+        if inner >= 0 and self._fits(packet, inner, kind, datagram.end):
+            captured_end = packet.captured_end
+            packet.captured_end = datagram.end
+            encapsulation = self._ip_tunnel(packet, "GRE")
+            self._inner(packet, inner, kind, encapsulation, 0, datagram.depth)
+            packet.captured_end = captured_end
 
     def _from_orig(self, connection: FlowConnection, packet: Packet) -> bool:
         return (
@@ -552,25 +543,16 @@ class NativeGenerator:
             == (packet.data[packet.source : packet.source + packet.address_length])
         )
 
-    def _carried(
-        self,
-        connection: FlowConnection,
-        packet: Packet,
-        inner: i64,
-        end: i64,
-        name: str,
-        kind: i64,
-        cut: i64,
-        depth: i64,
-    ) -> None:
-        """Process the packet that a UDP connection carries."""
-        if inner >= end:
+    def _carried(self, datagram: _Datagram, inner: i64, name: str, kind: i64) -> None:
+        """Process the packet at ``inner`` that a UDP connection carries."""
+        if inner >= datagram.end:
             return
-        encapsulation = Encapsulation(name, connection.uid, packet.encapsulation)
+        packet = datagram.packet
+        encapsulation = Encapsulation(name, datagram.connection.uid, packet.encapsulation)
         # Only what the tunnel's own length covers: Ethernet padding is not part of it.
         captured_end = packet.captured_end
-        packet.captured_end = end
-        self._inner(packet, inner, kind, encapsulation, cut, depth)
+        packet.captured_end = datagram.end
+        self._inner(packet, inner, kind, encapsulation, datagram.cut, datagram.depth)
         packet.captured_end = captured_end
 
     def _inner(
