@@ -470,8 +470,13 @@ class Cycle:
         checkpoint = self._checkpoints.current
         while checkpoint.states:
             chosen = self._choice()
-            generators = self._fresh()
             file = next(one for one in checkpoint.states if one.segment == chosen)
+            if len(checkpoint.states) > 1 and self._gone_since(chosen):
+                # A later state knows the connections better than this one and what is left.
+                messages.error("checkpoint.captures_gone", file=file.file)
+                checkpoint.states.remove(file)
+                continue
+            generators = self._fresh()
             octets = self._checkpoints.read_state(file)
             if octets is not None:
                 try:
@@ -483,6 +488,18 @@ class Cycle:
                     return generators
             checkpoint.states.remove(file)
         return self._fresh()
+
+    def _gone_since(self, segment: str) -> bool:
+        """Whether any capture is gone that was done after ``segment``."""
+        first = number_of(segment) if segment else 0
+        last = number_of(self._checkpoints.current.done)
+        layout = self._layout
+        there = {
+            number_of(one.name)
+            for directory in (layout.kept, layout.incoming, layout.failed)
+            for one in list_segments(directory)
+        }
+        return not there.issuperset(range(first + 1, last + 1))
 
     def _fresh(self) -> Generators:
         return Generators(

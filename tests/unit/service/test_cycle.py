@@ -477,6 +477,30 @@ def test_kept_capture_that_cannot_be_read_again_is_passed_over(
     assert "recovery.capture_unreadable" in [record.message for record in caplog.records]
 
 
+def test_restart_goes_on_from_a_later_state_where_captures_are_gone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for root in (whole, parts):
+        begin_with_seed(root)
+        fill(root, FACTORY, 5)
+    work(settings(whole, period=5, interval=10))
+    incoming = parts / "spool" / "incoming"
+    segments = sorted(incoming.iterdir())
+    later = [segment.rename(tmp_path / segment.name) for segment in segments[9:]]
+    work(settings(parts, period=5, interval=10))
+    for segment in sorted((parts / "spool" / "kept").iterdir())[:5]:
+        segment.unlink()
+    for segment in later:
+        segment.rename(incoming / segment.name)
+    work(settings(parts, period=5, interval=10))
+    assert "checkpoint.captures_gone" in [record.message for record in caplog.records]
+    assert set(queue(parts)) == set(queue(whole))
+    for name, archive in queue(whole).items():
+        ours = rows(members(queue(parts)[name]), "conn.log")
+        assert ours == rows(members(archive), "conn.log"), name
+
+
 def test_service_manager_hears_of_a_long_recovery_and_of_a_long_capture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
