@@ -26,11 +26,13 @@ COPIED = (
 """Keys of snapcraft.yaml that stand in snap.yaml too."""
 
 SEARCH_PATHS = {
-    "LD_LIBRARY_PATH": "${SNAP_LIBRARY_PATH}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}:$SNAP/lib:"
-    "$SNAP/usr/lib:$SNAP/lib/{triplet}:$SNAP/usr/lib/{triplet}",
+    "LD_LIBRARY_PATH": "${SNAP_LIBRARY_PATH}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}",
     "PATH": "$SNAP/usr/sbin:$SNAP/usr/bin:$SNAP/sbin:$SNAP/bin:$PATH",
 }
 """What snapcraft puts into the environment of every strictly confined snap."""
+
+LIBRARIES = ("lib", "usr/lib", "lib/{triplet}", "usr/lib/{triplet}")
+"""Directories that it adds to the former where the snap has them."""
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -66,10 +68,11 @@ def write_meta(project: dict[str, Any], source: Path, tree: Path, version: str) 
     meta = {key: project[key] for key in COPIED if key in project}
     meta["version"] = version
     meta["architectures"] = [ARCHITECTURES[machine]]
-    paths = {
-        name: value.replace("{triplet}", f"{machine}-linux-gnu")
-        for name, value in SEARCH_PATHS.items()
-    }
+    paths = dict(SEARCH_PATHS)
+    for directory in LIBRARIES:
+        directory = directory.replace("{triplet}", f"{machine}-linux-gnu")
+        if (tree / directory).is_dir():
+            paths["LD_LIBRARY_PATH"] += f":$SNAP/{directory}"
     meta["environment"] = {**paths, **meta.get("environment", {})}
     for name, app in project["apps"].items():
         command = tree / app["command"].split()[0]
