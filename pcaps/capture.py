@@ -68,9 +68,10 @@ class Capture:
         *,
         link_type: int = ETHERNET,
         file_format: str = "pcap",
+        in_order_of_time: bool = True,
     ) -> None:
         self.name = name
-        self.frames = recorder.sorted()
+        self.frames = recorder.sorted() if in_order_of_time else recorder.frames
         self.link_type = link_type
         self.file_format = file_format
 
