@@ -29,7 +29,10 @@ WEST = Host("02:00:00:00:00:e2", "10.0.0.2")
 
 def build() -> list[Capture]:
     """The captures ``tunnel_…``."""
-    return [ip_in_ip(), gre(), vxlan(), geneve(), gtp(), teredo(), changing(), applications()]
+    return [
+        ip_in_ip(), gre(), gre_variants(), vxlan(), geneve(), gtp(), gtp_extended(), teredo(),
+        changing(), applications(), nested(),
+    ]  # fmt: skip
 
 
 def _ends(source: str) -> tuple[Host, Host]:
@@ -79,6 +82,29 @@ def gre() -> Capture:
     return Capture("tunnel_gre", recorder)
 
 
+def gre_variants() -> Capture:
+    """GRE that mirrors a port (ERSPAN II), PPTP's, with a checksum, with a source route."""
+    recorder = Recorder()
+
+    def mirrored(packet: bytes, source: str, destination: str) -> bytes:
+        header = bytes.fromhex("100088be 00000001") + bytes.fromhex("100a0001 00000000")
+        inner = ethernet(packet, source, destination)
+        return _in_ip(47, header)(inner, source, destination)
+
+    datagrams(recorder, mirrored, HMI, PLC, 46111, 0.0)
+
+    def pptp(packet: bytes, source: str, destination: str) -> bytes:
+        length = (len(packet) + 4).to_bytes(2, "big")
+        header = bytes.fromhex("3001880b") + length + bytes.fromhex("0007 00000001 ff030021")
+        return _in_ip(47, header)(packet, source, destination)
+
+    datagrams(recorder, pptp, HMI, PLC, 46112, 1.0)
+    datagrams(recorder, _in_ip(47, bytes.fromhex("80000800 00000000")), HMI, PLC, 46113, 2.0)
+    routed = _in_ip(47, bytes.fromhex("40000800"))
+    recorder.add(3.0, routed(udp(HMI, PLC, 46114, 9700, b"q" * 10), HMI.mac, PLC.mac))
+    return Capture("tunnel_gre_variants", recorder)
+
+
 def vxlan() -> Capture:
     """VXLAN network 77; then a VXLAN header without the flag that makes it valid."""
     recorder = Recorder()
@@ -109,6 +135,19 @@ def gtp() -> Capture:
     recorder = Recorder()
     exchange(recorder, link, HMI, PLC, 46401, 0.0)
     return Capture("tunnel_gtp", recorder)
+
+
+def gtp_extended() -> Capture:
+    """GTP-U with a sequence number and an extension header."""
+
+    def link(packet: bytes, source: str, destination: str) -> bytes:
+        optional = bytes.fromhex("0001 00 85") + bytes.fromhex("01 1009 00")
+        header = b"\x36\xff" + (len(packet) + 8).to_bytes(2, "big") + b"\0\0\0\x09" + optional
+        return _in_udp(2152, header, inner_ethernet=False)(packet, source, destination)
+
+    recorder = Recorder()
+    datagrams(recorder, link, HMI, PLC, 46411, 0.0)
+    return Capture("tunnel_gtp_extended", recorder)
 
 
 def teredo() -> Capture:
@@ -168,3 +207,21 @@ def applications() -> Capture:
     packet = udp(stations.UNNUMBERED, stations.EVERYBODY, 68, 67, stations.DISCOVER)
     bridge(4.0, ethernet(packet, stations.UNNUMBERED.mac, stations.EVERYBODY.mac))
     return Capture("tunnel_applications", recorder)
+
+
+def nested() -> Capture:
+    """Tunnels in tunnels: GRE in VXLAN, and IP in IP up to and beyond what is followed."""
+    recorder = Recorder()
+
+    def gre_in_vxlan(packet: bytes, source: str, destination: str) -> bytes:
+        near, far = ("10.1.0.1", "10.1.0.2") if source == HMI.mac else ("10.1.0.2", "10.1.0.1")
+        inner = ipv4(near, far, 47, bytes.fromhex("00000800") + packet)
+        return _in_udp(4789, bytes.fromhex("08000000 00004d00"))(inner, source, destination)
+
+    datagrams(recorder, gre_in_vxlan, HMI, PLC, 46801, 0.0)
+    for at, network, depth in ((1.0, 2, 4), (2.0, 3, 5)):
+        packet = udp(HMI, PLC, 46800 + network, 9700, b"q" * 10)
+        for level in range(depth, 0, -1):
+            packet = ipv4(f"10.{network}.{level}.1", f"10.{network}.{level}.2", 4, packet)
+        recorder.add(at, ethernet(packet, EAST.mac, WEST.mac))
+    return Capture("tunnel_nested", recorder)
