@@ -23,6 +23,7 @@ from osect_sensor.service.segments import MICROSECONDS, list_segments, segment_n
 FACTORY = BUILT / "factory_minute.pcap"
 PACKETS = 1877
 PATIENCE = 120.0
+BACKLOG = 1200.0
 
 
 def sending_to(cloud: MockCloud) -> dict[str, object]:
@@ -103,7 +104,8 @@ class Site:
     def finish(self) -> None:
         """End capture, let an hour pass in which all connections end, and send the rest."""
         self.stop("capture")
-        assert wait_for(lambda: self.waiting() == 0, PATIENCE), self.tail()
+        # Suricata takes two seconds for each window that kills have held up.
+        assert wait_for(lambda: self.waiting() == 0, BACKLOG), self.tail()
         last = list_segments(self.sensor.kept)[-1]
         later = segment_name(int(last.name[:12]) + 1, last.start + 3600 * MICROSECONDS)
         hidden = self.sensor.incoming / ".later"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -62,8 +63,11 @@ class MirrorPort:
         line = ["ip", "netns", "exec", self.plant, "tcpreplay", "-q", "-i", "mirror"]
         return [*line, *options, str(capture)]
 
-    def send(self, capture: Path, *options: str) -> None:
-        subprocess.run(self._line(capture, *options), check=True, capture_output=True)
+    def send(self, capture: Path, *options: str) -> float:
+        """Send a capture; the packets a second that came about."""
+        done = subprocess.run(self._line(capture, *options), check=True, capture_output=True)
+        rate = re.search(rb"([\d.]+) pps", done.stdout + done.stderr)
+        return 0.0 if rate is None else float(rate[1])
 
     def begin(self, capture: Path, *options: str) -> subprocess.Popen[bytes]:
         """Send while other things happen."""
