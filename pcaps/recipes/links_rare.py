@@ -19,9 +19,9 @@ from pcaps.frames import (
 
 
 def build() -> list[Capture]:
-    """The captures ``link_nflog``, ``link_fddi``, ``link_ppp``, ``link_ppp_serial`` and
-    ``link_bridged``."""
-    return [netfilter(), fddi(), ppp(), ppp_serial(), bridged()]
+    """The captures ``link_nflog``, ``link_fddi``, ``link_ppp``, ``link_ppp_serial``,
+    ``link_bridged`` and ``link_stacked``."""
+    return [netfilter(), fddi(), ppp(), ppp_serial(), bridged(), stacked()]
 
 
 def netfilter() -> Capture:
@@ -127,3 +127,26 @@ def bridged() -> Capture:
     datagrams(recorder, fabric, HMI, PLC, 44003, 2.0)
     datagrams(recorder, port_extender, HMI, PLC, 44004, 3.0)
     return Capture("link_bridged", recorder)
+
+
+def stacked() -> Capture:
+    """Tags on tags and on other things."""
+    recorder = Recorder()
+
+    def put(at: float, port: int, kind: int, header: bytes) -> None:
+        """A datagram behind what an Ethernet frame of that type begins with."""
+        packet = udp(HMI, PLC, port, 9700, b"q" * 10)
+        recorder.add(at, frame(HMI.mac, PLC.mac, kind, header + packet))
+
+    # Priority without a VLAN; three tags; the old service tag.
+    put(0.0, 44101, 0x8100, bytes.fromhex("a000 0800"))
+    put(1.0, 44102, 0x8100, bytes.fromhex("000a 8100 000b 8100 000c 0800"))
+    put(2.0, 44103, 0x9100, bytes.fromhex("000a 8100 000b 0800"))
+    # A tag in front of LLC and SNAP, of PPPoE, of MPLS.
+    put(3.0, 44104, 0x8100, bytes.fromhex("000a 002e aaaa03 000000 0800"))
+    put(4.0, 44105, 0x8100, bytes.fromhex("000a 8864 11000007 0028 0021"))
+    put(5.0, 44106, 0x8100, bytes.fromhex("000a 8847 003e8140"))
+    # A service tag behind an ordinary one; a VN-Tag in front of IP.
+    put(6.0, 44107, 0x8100, bytes.fromhex("000a 88a8 000b 0800"))
+    put(7.0, 44108, 0x8926, bytes.fromhex("80010002 0800"))
+    return Capture("link_stacked", recorder)

@@ -24,8 +24,9 @@ from pcaps.recipes import cclink, http, neighbors, stations
 
 
 def build() -> list[Capture]:
-    """The captures ``fragments``, ``snap_length`` and ``snap_length_messages``."""
-    return [fragments(), snap_length(), snap_length_messages()]
+    """The captures ``fragments``, ``fragments_odd``, ``snap_length`` and
+    ``snap_length_messages``."""
+    return [fragments(), fragments_odd(), snap_length(), snap_length_messages()]
 
 
 def _datagram(port: int, length: int) -> bytes:
@@ -92,6 +93,38 @@ def fragments() -> Capture:
             ),
         )  # fmt: skip
     return Capture("fragments", recorder)
+
+
+def fragments_odd() -> Capture:
+    """IPv4 fragments that overlap, that the snap length cut, that come late."""
+    recorder = Recorder()
+
+    def put(
+        at: float, datagram: bytes, ident: int, start: int, end: int, keep: int | None = None
+    ) -> None:
+        """The fragment with these octets of a datagram."""
+        packet = ipv4(
+            HMI.address, PLC.address, 17, datagram[start:end],
+            ident=ident, flags="MF" if end < len(datagram) else "", offset=start // 8,
+        )  # fmt: skip
+        recorder.add(at, ethernet(packet, HMI.mac, PLC.mac), keep=keep)
+
+    # Only the beginning of each fragment was kept.
+    datagram = _datagram(45011, 2000)
+    for number, at in enumerate((0.0, 0.5)):
+        put(at, datagram, 111 + number, 0, 1480, keep=100)
+        put(at + 0.001, datagram, 111 + number, 1480, 2008, keep=100)
+    # The second begins within the first, and comes once more when all is there.
+    datagram = _datagram(45012, 2000)
+    put(1.0, datagram, 113, 0, 1480)
+    put(1.001, datagram, 113, 1200, 2008)
+    put(1.002, datagram, 113, 1200, 2008)
+    # The rest comes after 299 s, and after 301 s.
+    for port, ident, silence in ((45013, 114, 299.0), (45014, 115, 301.0)):
+        datagram = _datagram(port, 2000)
+        put(2.0, datagram, ident, 0, 1480)
+        put(2.0 + silence, datagram, ident, 1480, 2008)
+    return Capture("fragments_odd", recorder)
 
 
 def snap_length() -> Capture:
