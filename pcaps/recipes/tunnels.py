@@ -17,6 +17,7 @@ from pcaps.frames import (
     exchange,
     icmp,
     ipv4,
+    ipv6,
     udp,
 )
 from pcaps.messages import POINTER, A, address, dns, question, record
@@ -31,7 +32,7 @@ def build() -> list[Capture]:
     """The captures ``tunnel_…``."""
     return [
         ip_in_ip(), gre(), gre_variants(), vxlan(), geneve(), gtp(), gtp_extended(), teredo(),
-        changing(), applications(), nested(),
+        teredo_headers(), in_udp(), changing(), applications(), nested(),
     ]  # fmt: skip
 
 
@@ -165,6 +166,34 @@ def teredo() -> Capture:
     recorder = Recorder()
     exchange(recorder, link, client, server, 46501, 0.0)
     return Capture("tunnel_teredo", recorder)
+
+
+def teredo_headers() -> Capture:
+    """Teredo with an authentication header, answered by a bubble behind an origin indication."""
+    recorder = Recorder()
+    client = Host(HMI.mac, "2001:0:a00:2::2")
+    authentication = b"\x00\x01\0\0" + b"\x11" * 8 + b"\0"
+    inner = authentication + udp(client, PLC6, 46511, 9700, b"q" * 10)
+    recorder.add(0.0, ethernet(udp(EAST, WEST, 50001, 3544, inner), EAST.mac, WEST.mac))
+    origin = bytes.fromhex("0000 3cae f5fffffe")
+    bubble = origin + ipv6(PLC6.address, client.address, 59, b"")
+    recorder.add(0.001, ethernet(udp(WEST, EAST, 3544, 50001, bubble), WEST.mac, EAST.mac))
+    return Capture("tunnel_teredo_headers", recorder)
+
+
+def in_udp() -> Capture:
+    """AYIYA, Geneve with IP instead of Ethernet, Geneve of another version, GRE in UDP."""
+    recorder = Recorder()
+    # An identity of 16 octets and a signature of 20.
+    ayiya = bytes.fromhex("44 52 11 29 00000000") + b"\x11" * 16 + b"\x22" * 20
+    datagrams(recorder, _in_udp(5072, ayiya, False), HMI6, PLC6, 46901, 0.0)
+    geneve_ip = bytes.fromhex("00000800 00004d00")
+    datagrams(recorder, _in_udp(6081, geneve_ip, False), HMI, PLC, 46902, 1.0)
+    other = Host("02:00:00:00:00:e3", "10.0.0.3")
+    newer = bytes.fromhex("40000800 00004d00") + udp(HMI, PLC, 46903, 9700, b"q" * 10)
+    recorder.add(2.0, ethernet(udp(other, WEST, 6081, 6081, newer), other.mac, WEST.mac))
+    datagrams(recorder, _in_udp(4754, bytes.fromhex("00000800"), False), HMI, PLC, 46904, 3.0)
+    return Capture("tunnel_in_udp", recorder)
 
 
 def changing() -> Capture:
