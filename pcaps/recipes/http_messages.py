@@ -14,8 +14,9 @@ Exchange = tuple[bytes, bytes]
 
 
 def build() -> list[Capture]:
-    """The captures ``http_lines``, ``http_bodies``, ``http_interim`` and ``http_connect``."""
-    return [lines(), bodies(), interim(), connect()]
+    """The captures ``http_lines``, ``http_bodies``, ``http_multipart``, ``http_interim`` and
+    ``http_connect``."""
+    return [lines(), bodies(), multipart(), interim(), connect()]
 
 
 def _visit(
@@ -100,6 +101,31 @@ def bodies() -> Capture:
     _visit(recorder, 5.0, 48206, (GET, SHORT))
     _visit(recorder, 6.0, 48207, (TWO_REQUESTS, TWO_RESPONSES))
     return Capture("http_bodies", recorder)
+
+
+MIXED = "Content-Type: multipart/mixed; boundary=XyZ"
+PARTS = b"--XyZ\r\nContent-Type: text/plain\r\n\r\nline 1\nline 2\r\n--XyZ--"
+"""The line end after the closing delimiter is missing."""
+LENGTH = f"Content-Length: {len(PARTS)}"
+
+
+def multipart() -> Capture:
+    """Multipart responses, which are read by lines even if their length is known."""
+    recorder = Recorder()
+    _visit(recorder, 0.0, 48501, (GET, message(OK, MIXED, body=PARTS + b"\r\n")))
+    _visit(recorder, 1.0, 48502, (GET, message(OK, MIXED, body=PARTS)))
+    _visit(recorder, 2.0, 48503, (GET, message(OK, MIXED, LENGTH, body=PARTS)))
+    # The body comes in a segment of its own.
+    talk = Talk(recorder, HMI, SERVER, 48504, 80)
+    talk.open(3.0)
+    talk.send(3.01, "c", "PA", GET)
+    talk.send(3.011, "s", "PA", message(OK, MIXED, LENGTH))
+    talk.send(3.012, "s", "PA", PARTS)
+    talk.send(3.013, "c", "A")
+    talk.close(3.02)
+    # Something in front of the first delimiter.
+    _visit(recorder, 4.0, 48505, (GET, message(OK, MIXED, body=b"pre\n" + PARTS + b"\r\n")))
+    return Capture("http_multipart", recorder)
 
 
 HINTS = message("HTTP/1.1 103 Early Hints", "Link: </style.css>; rel=preload")
