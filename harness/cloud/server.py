@@ -121,6 +121,8 @@ class MockCloud:
         self._control_port = control_port
         self._strict: Final = strict
         self._changed: Final = threading.Condition()
+        self._keeping: Final = threading.Lock()
+        """Held by whoever judges an archive: it may be sent again before that is over."""
         self._events: list[Event] = []
         self._count = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -299,8 +301,12 @@ class MockCloud:
         if isinstance(received, web.Response):
             return received
         loop = asyncio.get_running_loop()
-        event = await loop.run_in_executor(None, self._keep, received)
+        event = await loop.run_in_executor(None, self._keep_alone, received)
         return await self._conclude(request, received, event)
+
+    def _keep_alone(self, received: _Received) -> Event:
+        with self._keeping:
+            return self._keep(received)
 
     def _keep(self, received: _Received) -> Event:
         """Judge an archive and put it where it belongs."""

@@ -7,13 +7,15 @@ import json
 import subprocess
 import sys
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import zstandard
-from osect_harness.cloud import Fault, MockCloud, parse_fault
+from osect_harness.cloud import Fault, MockCloud, archives, parse_fault
 from osect_harness.errors import UsageError
 
 ARCHIVES = "/paper/api/v1/createlogdata/post"
@@ -47,6 +49,24 @@ def test_an_archive_is_kept_unpacked_and_held_to_the_contract(cloud, contents) -
     assert (event.outcome, event.rows, event.total) == ("kept", 60, 0)
     assert (event.client, event.label_id, event.octets) == ("sensor", "plant", len(data))
     assert json.loads((cloud.directory / "events.jsonl").read_text())["name"] == name
+
+
+def test_an_archive_sent_again_before_it_is_judged_is_kept_once(
+    cloud, contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = archives.judge
+
+    def slow(window: Path) -> archives.Judgement:
+        time.sleep(0.5)
+        return real(window)
+
+    monkeypatch.setattr(archives, "judge", slow)
+    data = contents.archive(contents.window(0))
+    with ThreadPoolExecutor(3) as senders:
+        answers = [senders.submit(post_archive, cloud, contents.name(0), data) for _ in range(3)]
+        assert [answer.result().status_code for answer in answers] == [200, 200, 200]
+    assert sorted(event.outcome for event in cloud.events()) == ["again", "again", "kept"]
+    assert [event.total for event in cloud.events()] == [0, 0, 0]
 
 
 def test_violations_of_the_contract_are_noted(cloud, contents) -> None:
