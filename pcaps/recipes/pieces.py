@@ -20,13 +20,15 @@ from pcaps.frames import (
     udp,
 )
 from pcaps.messages import POINTER, A, address, dns, question, record
-from pcaps.recipes import cclink, http, neighbors, stations
+from pcaps.recipes import cclink, http, neighbors, stations, tunnels
 
 
 def build() -> list[Capture]:
-    """The captures ``fragments``, ``fragments_odd``, ``snap_length`` and
-    ``snap_length_messages``."""
-    return [fragments(), fragments_odd(), snap_length(), snap_length_messages()]
+    """The captures ``fragments``, ``fragments_odd``, ``snap_length``,
+    ``snap_length_messages`` and ``snap_length_tunnels``."""
+    return [
+        fragments(), fragments_odd(), snap_length(), snap_length_messages(), snap_length_tunnels(),
+    ]  # fmt: skip
 
 
 def _datagram(port: int, length: int) -> bytes:
@@ -194,3 +196,19 @@ def snap_length_messages() -> Capture:
     packet = udp(HMI, PLC, 61450, 61450, cclink.request(1))
     recorder.add(6.0, ethernet(packet, HMI.mac, PLC.mac), keep=14 + 28 + 80)
     return Capture("snap_length_messages", recorder)
+
+
+def snap_length_tunnels() -> Capture:
+    """Tunnels whose inner packets lack their last five octets, twice each."""
+    recorder = Recorder()
+    links = (
+        tunnels.in_udp_link(4789, bytes.fromhex("08000000 00004d00")),
+        tunnels.in_udp_link(6081, bytes.fromhex("00006558 00004d00")),
+        tunnels.in_ip_link(47, bytes.fromhex("00000800")),
+        tunnels.in_ip_link(4, b""),
+    )
+    for number, link in enumerate(links):
+        frame = link(udp(HMI, PLC, 45301 + number, 9700, b"q" * 10), HMI.mac, PLC.mac)
+        for at in (number, number + 0.5):
+            recorder.add(at, frame, keep=len(frame) - 5)
+    return Capture("snap_length_tunnels", recorder)

@@ -40,7 +40,9 @@ def _ends(source: str) -> tuple[Host, Host]:
     return (EAST, WEST) if source == HMI.mac else (WEST, EAST)
 
 
-def _in_ip(protocol: int, header: bytes) -> Link:
+def in_ip_link(protocol: int, header: bytes) -> Link:
+    """A tunnel in IP between its ends."""
+
     def link(packet: bytes, source: str, destination: str) -> bytes:
         near, far = _ends(source)
         outer = ipv4(near.address, far.address, protocol, header + packet)
@@ -49,8 +51,8 @@ def _in_ip(protocol: int, header: bytes) -> Link:
     return link
 
 
-def _in_udp(port: int, header: bytes, inner_ethernet: bool = True) -> Link:
-    """Both ends use ``port``."""
+def in_udp_link(port: int, header: bytes, inner_ethernet: bool = True) -> Link:
+    """A tunnel in UDP, of which both ends use ``port``."""
 
     def link(packet: bytes, source: str, destination: str) -> bytes:
         near, far = _ends(source)
@@ -63,21 +65,21 @@ def _in_udp(port: int, header: bytes, inner_ethernet: bool = True) -> Link:
 def ip_in_ip() -> Capture:
     """Protocol 4, then IPv6 as protocol 41 between the same ends."""
     recorder = Recorder()
-    exchange(recorder, _in_ip(4, b""), HMI, PLC, 46001, 0.0)
-    datagrams(recorder, _in_ip(41, b""), HMI6, PLC6, 46002, 1.0)
+    exchange(recorder, in_ip_link(4, b""), HMI, PLC, 46001, 0.0)
+    datagrams(recorder, in_ip_link(41, b""), HMI6, PLC6, 46002, 1.0)
     return Capture("tunnel_ip_in_ip", recorder)
 
 
 def gre() -> Capture:
     """GRE with IPv4, with a key and a sequence number, with Ethernet inside."""
     recorder = Recorder()
-    exchange(recorder, _in_ip(47, bytes.fromhex("00000800")), HMI, PLC, 46101, 0.0)
+    exchange(recorder, in_ip_link(47, bytes.fromhex("00000800")), HMI, PLC, 46101, 0.0)
     keyed = bytes.fromhex("30000800 00000007 00000001")
-    datagrams(recorder, _in_ip(47, keyed), HMI, PLC, 46102, 1.0)
+    datagrams(recorder, in_ip_link(47, keyed), HMI, PLC, 46102, 1.0)
 
     def bridged(packet: bytes, source: str, destination: str) -> bytes:
         inner = ethernet(packet, source, destination)
-        return _in_ip(47, bytes.fromhex("00006558"))(inner, source, destination)
+        return in_ip_link(47, bytes.fromhex("00006558"))(inner, source, destination)
 
     datagrams(recorder, bridged, HMI, PLC, 46103, 2.0)
     return Capture("tunnel_gre", recorder)
@@ -90,18 +92,18 @@ def gre_variants() -> Capture:
     def mirrored(packet: bytes, source: str, destination: str) -> bytes:
         header = bytes.fromhex("100088be 00000001") + bytes.fromhex("100a0001 00000000")
         inner = ethernet(packet, source, destination)
-        return _in_ip(47, header)(inner, source, destination)
+        return in_ip_link(47, header)(inner, source, destination)
 
     datagrams(recorder, mirrored, HMI, PLC, 46111, 0.0)
 
     def pptp(packet: bytes, source: str, destination: str) -> bytes:
         length = (len(packet) + 4).to_bytes(2, "big")
         header = bytes.fromhex("3001880b") + length + bytes.fromhex("0007 00000001 ff030021")
-        return _in_ip(47, header)(packet, source, destination)
+        return in_ip_link(47, header)(packet, source, destination)
 
     datagrams(recorder, pptp, HMI, PLC, 46112, 1.0)
-    datagrams(recorder, _in_ip(47, bytes.fromhex("80000800 00000000")), HMI, PLC, 46113, 2.0)
-    routed = _in_ip(47, bytes.fromhex("40000800"))
+    datagrams(recorder, in_ip_link(47, bytes.fromhex("80000800 00000000")), HMI, PLC, 46113, 2.0)
+    routed = in_ip_link(47, bytes.fromhex("40000800"))
     recorder.add(3.0, routed(udp(HMI, PLC, 46114, 9700, b"q" * 10), HMI.mac, PLC.mac))
     return Capture("tunnel_gre_variants", recorder)
 
@@ -110,7 +112,7 @@ def vxlan() -> Capture:
     """VXLAN network 77; then a VXLAN header without the flag that makes it valid."""
     recorder = Recorder()
     header = bytes.fromhex("08000000 00004d00")
-    exchange(recorder, _in_udp(4789, header), HMI, PLC, 46201, 0.0)
+    exchange(recorder, in_udp_link(4789, header), HMI, PLC, 46201, 0.0)
     other = Host("02:00:00:00:00:e3", "10.0.0.3")
     broken = bytes.fromhex("00000000 00004d00") + b"\0" * 40
     packet = udp(other, WEST, 4789, 4789, broken)
@@ -122,7 +124,7 @@ def geneve() -> Capture:
     """Geneve with one option of four octets."""
     recorder = Recorder()
     header = bytes.fromhex("02006558 00004d00 01020301 01020304")
-    exchange(recorder, _in_udp(6081, header), HMI, PLC, 46301, 0.0)
+    exchange(recorder, in_udp_link(6081, header), HMI, PLC, 46301, 0.0)
     return Capture("tunnel_geneve", recorder)
 
 
@@ -131,7 +133,7 @@ def gtp() -> Capture:
 
     def link(packet: bytes, source: str, destination: str) -> bytes:
         header = b"\x30\xff" + len(packet).to_bytes(2, "big") + b"\0\0\0\x09"
-        return _in_udp(2152, header, inner_ethernet=False)(packet, source, destination)
+        return in_udp_link(2152, header, inner_ethernet=False)(packet, source, destination)
 
     recorder = Recorder()
     exchange(recorder, link, HMI, PLC, 46401, 0.0)
@@ -144,7 +146,7 @@ def gtp_extended() -> Capture:
     def link(packet: bytes, source: str, destination: str) -> bytes:
         optional = bytes.fromhex("0001 00 85") + bytes.fromhex("01 1009 00")
         header = b"\x36\xff" + (len(packet) + 8).to_bytes(2, "big") + b"\0\0\0\x09" + optional
-        return _in_udp(2152, header, inner_ethernet=False)(packet, source, destination)
+        return in_udp_link(2152, header, inner_ethernet=False)(packet, source, destination)
 
     recorder = Recorder()
     datagrams(recorder, link, HMI, PLC, 46411, 0.0)
@@ -186,13 +188,13 @@ def in_udp() -> Capture:
     recorder = Recorder()
     # An identity of 16 octets and a signature of 20.
     ayiya = bytes.fromhex("44 52 11 29 00000000") + b"\x11" * 16 + b"\x22" * 20
-    datagrams(recorder, _in_udp(5072, ayiya, False), HMI6, PLC6, 46901, 0.0)
+    datagrams(recorder, in_udp_link(5072, ayiya, False), HMI6, PLC6, 46901, 0.0)
     geneve_ip = bytes.fromhex("00000800 00004d00")
-    datagrams(recorder, _in_udp(6081, geneve_ip, False), HMI, PLC, 46902, 1.0)
+    datagrams(recorder, in_udp_link(6081, geneve_ip, False), HMI, PLC, 46902, 1.0)
     other = Host("02:00:00:00:00:e3", "10.0.0.3")
     newer = bytes.fromhex("40000800 00004d00") + udp(HMI, PLC, 46903, 9700, b"q" * 10)
     recorder.add(2.0, ethernet(udp(other, WEST, 6081, 6081, newer), other.mac, WEST.mac))
-    datagrams(recorder, _in_udp(4754, bytes.fromhex("00000800"), False), HMI, PLC, 46904, 3.0)
+    datagrams(recorder, in_udp_link(4754, bytes.fromhex("00000800"), False), HMI, PLC, 46904, 3.0)
     return Capture("tunnel_in_udp", recorder)
 
 
@@ -200,7 +202,7 @@ def changing() -> Capture:
     """A connection that is seen in a tunnel at first and outside later."""
     recorder = Recorder()
     talk = Talk(
-        recorder, HMI, PLC, 46601, 9600, link=_in_udp(4789, bytes.fromhex("08000000 00004d00"))
+        recorder, HMI, PLC, 46601, 9600, link=in_udp_link(4789, bytes.fromhex("08000000 00004d00"))
     )
     talk.open(0.0)
     talk.link = ethernet
@@ -213,7 +215,7 @@ def applications() -> Capture:
     """In VXLAN: ARP, neighbour discovery, DNS, HTTP and DHCP like outside of it."""
     recorder = Recorder()
     header = bytes.fromhex("08000000 00004d00")
-    link = _in_udp(4789, header)
+    link = in_udp_link(4789, header)
 
     def bridge(at: float, inner: bytes) -> None:
         outer = udp(EAST, WEST, 4789, 4789, header + inner)
@@ -245,7 +247,7 @@ def nested() -> Capture:
     def gre_in_vxlan(packet: bytes, source: str, destination: str) -> bytes:
         near, far = ("10.1.0.1", "10.1.0.2") if source == HMI.mac else ("10.1.0.2", "10.1.0.1")
         inner = ipv4(near, far, 47, bytes.fromhex("00000800") + packet)
-        return _in_udp(4789, bytes.fromhex("08000000 00004d00"))(inner, source, destination)
+        return in_udp_link(4789, bytes.fromhex("08000000 00004d00"))(inner, source, destination)
 
     datagrams(recorder, gre_in_vxlan, HMI, PLC, 46801, 0.0)
     for at, network, depth in ((1.0, 2, 4), (2.0, 3, 5)):
