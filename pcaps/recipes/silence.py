@@ -8,6 +8,7 @@ from pcaps.messages import POINTER, A, address, dns, question, record
 
 FINS = 9600
 TELNET = 23
+MODBUS = 502
 
 
 def build() -> list[Capture]:
@@ -90,6 +91,18 @@ def tcp_reuse() -> Capture:
     talk.open(2.0)
     talk.close(2.01)
     talk.send(2.5, "c", "S", seq=1000)
+
+    # One side has closed: that is enough.
+    talk = Talk(recorder, HMI, PLC, 49354, FINS)
+    talk.open(3.0)
+    talk.send(3.01, "c", "FA")
+    talk.send(3.011, "s", "A")
+    talk.send(3.5, "c", "S", seq=1000)
+
+    # SYN+ACKs with two numbers, from a port that makes their sender the responder.
+    talk = Talk(recorder, HMI, PLC, 49355, MODBUS)
+    talk.send(4.0, "s", "SA", seq=5000, ack=1001)
+    talk.send(4.5, "s", "SA", seq=9000, ack=1001)
     return Capture("tcp_reuse", recorder)
 
 
