@@ -312,13 +312,19 @@ class ConnectionTable:
         connection.start = now
         connection.last = now
         connection.inactivity_timeout = timeout
-        if packet.destination_mac >= 0:
-            start = packet.destination_mac
-            connection.macs = packet.link[start : start + 12]
-        elif packet.source_mac >= 0:
+        source = packet.source_mac
+        destination = packet.destination_mac
+        if destination >= 0 and source == destination + 6:
+            connection.macs = packet.link[destination : destination + 12]
+        elif destination >= 0:
+            # 802.11 has them in another order, or with a third address between them.
+            connection.macs = (
+                packet.link[destination : destination + 6] + packet.link[source : source + 6]
+            )
+        elif source >= 0:
             # A cooked capture has no destination address.
             connection.macs = (
-                b"\0\0\0\0\0\0" + packet.link[packet.source_mac : packet.source_mac + 6]
+                b"\0\0\0\0\0\0" + packet.link[source : source + 6]
             )
         else:
             connection.macs = NO_MACS

@@ -25,6 +25,7 @@ from osect_sensor.protocols.netbios_names import netbios_name_datagram
 from osect_sensor.protocols.ssdp import ssdp_datagram
 from osect_sensor.wire import tunnels
 from osect_sensor.wire.decode import (
+    AGGREGATED,
     ARP,
     ETHERTYPE_CCLINK_IE,
     IP,
@@ -33,6 +34,7 @@ from osect_sensor.wire.decode import (
     LINKTYPE_IEEE802_11,
     LINKTYPE_RAW,
     OTHER,
+    SUBFRAME_HEADER,
     UNDECODABLE,
     Decoder,
 )
@@ -265,7 +267,37 @@ class NativeGenerator:
             arp_frame(packet, self._sink)
         elif kind == OTHER and packet.ethertype == ETHERTYPE_CCLINK_IE:
             self._field_control.frame(packet)
+        elif kind == AGGREGATED:
+            self._aggregated(packet, 0)
         self._table.packet_done(timestamp)
+
+    def _aggregated(self, packet: Packet, depth: i64) -> None:
+        """Process the packets of an aggregated 802.11 frame, each confined to its subframe."""
+        first = self._share == 0
+        data = packet.data
+        encapsulation = packet.encapsulation
+        position = packet.network
+        end = packet.captured_end
+        while position < end:
+            packet.data = data
+            packet.encapsulation = encapsulation
+            self._decoder.counting = first
+            kind = self._decoder.subframe(packet, position, end)
+            self._decoder.counting = True
+            if kind == UNDECODABLE:
+                return
+            stop = packet.captured_end
+            if kind == IP:
+                if self._shares == 1 or self._mine(packet):
+                    self._ip(packet, stop, 0, depth)
+            elif kind == ARP and first:
+                arp_frame(packet, self._sink)
+            # Zeek takes this for the padding, which the standard means to fill up to a multiple of
+            # four; for one and three octets more than that they agree.
+            padding = (stop - position - SUBFRAME_HEADER) % 4
+            position = stop
+            if end - position >= padding:
+                position += padding
 
     def _link_of_share(self, packet: Packet, link_type: i64, frame: i64) -> i64:
         """What the link layer carries, ``UNDECODABLE`` if that is for another share."""
@@ -274,7 +306,7 @@ class NativeGenerator:
         kind = self._decoder.link(packet, link_type)
         self._decoder.counting = True
         if kind != IP:
-            return kind if first else UNDECODABLE
+            return kind if first or kind == AGGREGATED else UNDECODABLE
         if first:
             self._outermost(packet, frame)
         return IP if self._mine(packet) else UNDECODABLE
@@ -582,6 +614,8 @@ class NativeGenerator:
             arp_frame(packet, self._sink)
         elif layer == IP:
             self._ip(packet, packet.captured_end + cut, cut, depth)
+        elif layer == AGGREGATED:
+            self._aggregated(packet, depth)
 
     def _ip_tunnel(self, packet: Packet, kind: str) -> Encapsulation:
         """The tunnel between two addresses: the same uid for both directions."""

@@ -57,6 +57,9 @@ _IN_ETHERNET: Final = 0
 _IN_VLAN: Final = 1
 _IN_VNTAG: Final = 2
 
+SUBFRAME_HEADER: Final = 14
+"""Octets before the packet in a subframe of an aggregated 802.11 frame."""
+
 UNDECODABLE: Final = 0
 """The frame was dropped; a counter says why."""
 OTHER: Final = 1
@@ -64,6 +67,8 @@ OTHER: Final = 1
 ARP: Final = 2
 IP: Final = 3
 """IPv4 or IPv6 by the link layer's word; ``Decoder.ip`` decides."""
+AGGREGATED: Final = 4
+"""Several packets in one 802.11 frame; ``Decoder.subframe`` takes the first at ``packet.network``."""
 
 IP_BAD: Final = 0
 IP_HELD: Final = 1
@@ -215,24 +220,45 @@ class Decoder:
             return OTHER
         if directions == 3:
             header += 6
+        aggregated = False
         if kind & 0x80 != 0:
             if available <= header:
                 return self.drop("truncated 802.11 header")
             if u8(data, start + 1) & 0x40 != 0:
                 return OTHER
-            if u8(data, start + header) & 0x80 != 0:
-                return self.drop("aggregated 802.11 frame")
+            aggregated = u8(data, start + header) & 0x80 != 0
             header += 2
-        if available < header + 8:
+        if available < header + (SUBFRAME_HEADER if aggregated else 8):
             return self.drop("truncated 802.11 header")
         # Which of the address fields are source and destination depends on the direction.
         packet.source_mac = start + (10 if directions < 2 else 16 if directions == 2 else 24)
         packet.destination_mac = start + (4 if directions in (0, 2) else 16)
-        position = start + header
-        if data[position : position + 6] != b"\xaa\xaa\x03\0\0\0":
+        packet.network = start + header
+        return AGGREGATED if aggregated else self._llc(packet)
+
+    def subframe(self, packet: Packet, position: i64, end: i64) -> i64:
+        """The packet in the subframe at ``position`` of an aggregated frame that ends at ``end``.
+
+        IEEE 802.11-2020 section 9.3.2.2.2. The packet is confined to its subframe; answers what
+        it is, as ``link`` does, or ``UNDECODABLE`` where the subframes cannot be followed.
+        """
+        start = position + SUBFRAME_HEADER
+        if end < start or end - start < u16(packet.data, position + 12):
+            return self.drop("truncated 802.11 subframe")
+        packet.network = start
+        packet.captured_end = start + u16(packet.data, position + 12)
+        if packet.captured_end - start < 8:
+            return self.drop("truncated 802.11 subframe")
+        return self._llc(packet)
+
+    def _llc(self, packet: Packet) -> i64:
+        """What follows LLC and SNAP for Ethernet (RFC 1042), at least eight octets."""
+        data = packet.data
+        start = packet.network
+        if data[start : start + 6] != b"\xaa\xaa\x03\0\0\0":
             return OTHER
-        packet.network = position + 8
-        return self._cooked(packet, u16(data, position + 6))
+        packet.network = start + 8
+        return self._cooked(packet, u16(data, start + 6))
 
     def _nflog(self, packet: Packet) -> i64:
         """Linux netfilter's log: an address family and attributes, the last of them the packet."""
