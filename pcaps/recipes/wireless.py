@@ -21,8 +21,9 @@ FAR_ACCESS_POINT = "02:00:00:00:00:ab"
 
 
 def build() -> list[Capture]:
-    """The captures ``link_802_11``, ``link_radiotap`` and ``tunnel_gre_wireless``."""
-    return [wireless(), radiotap(), in_gre()]
+    """The captures ``link_802_11``, ``link_802_11_aggregated``, ``link_radiotap`` and
+    ``tunnel_gre_wireless``."""
+    return [wireless(), aggregated(), radiotap(), in_gre()]
 
 
 def _data(
@@ -86,6 +87,23 @@ def radiotap() -> Capture:
     broken[2:4] = len(broken).to_bytes(2, "little")
     recorder.add(2.0, bytes(broken))
     return Capture("link_radiotap", recorder, link_type=RADIOTAP)
+
+
+def aggregated() -> Capture:
+    """Two packets in one frame (A-MSDU), padded after the first to a multiple of four octets."""
+    recorder = Recorder()
+
+    def subframe(packet: bytes) -> bytes:
+        body = llc_snap(packet)
+        return mac_octets(PLC.mac) + mac_octets(HMI.mac) + len(body).to_bytes(2, "big") + body
+
+    # 8 + 28 + 9 octets: here the standard's padding is Zeek's too.
+    first = subframe(udp(HMI, PLC, 44001, 9700, b"q" * 9))
+    second = subframe(udp(HMI, PLC, 44002, 9700, b"q" * 10))
+    addresses = [ACCESS_POINT, HMI.mac, PLC.mac]
+    body = first + b"\0" + second
+    recorder.add(0.0, _data(1, addresses, body, kind=0x88, last=b"\x80\0"))
+    return Capture("link_802_11_aggregated", recorder, link_type=WIRELESS)
 
 
 def in_gre() -> Capture:
