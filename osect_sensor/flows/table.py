@@ -323,9 +323,7 @@ class ConnectionTable:
             )
         elif source >= 0:
             # A cooked capture has no destination address.
-            connection.macs = (
-                b"\0\0\0\0\0\0" + packet.link[source : source + 6]
-            )
+            connection.macs = b"\0\0\0\0\0\0" + packet.link[source : source + 6]
         else:
             connection.macs = NO_MACS
         if packet.encapsulation is not None:

@@ -179,8 +179,9 @@ class NativeGenerator:
         data = packet.data
         position = packet.network
         if packet.captured_end - position >= 40 and u8(data, position) >> 4 == 6:
-            one = u32(data, position + 20)
-            other = u32(data, position + 36)
+            source, destination = self._decoder.ends(packet)
+            one = u32(data, source + 12)
+            other = u32(data, destination + 12)
         elif packet.captured_end - position >= 20:
             one = u32(data, position + 12)
             other = u32(data, position + 16)

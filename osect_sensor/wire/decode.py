@@ -68,7 +68,7 @@ ARP: Final = 2
 IP: Final = 3
 """IPv4 or IPv6 by the link layer's word; ``Decoder.ip`` decides."""
 AGGREGATED: Final = 4
-"""Several packets in one 802.11 frame; ``Decoder.subframe`` takes the first at ``packet.network``."""
+"""Several packets in one 802.11 frame, the first for ``Decoder.subframe`` at ``packet.network``."""
 
 IP_BAD: Final = 0
 IP_HELD: Final = 1
@@ -618,6 +618,34 @@ class Decoder:
         if next_header == NO_NEXT_HEADER:
             return IP_OPAQUE
         return IP_WHOLE
+
+    def ends(self, packet: Packet) -> tuple[i64, i64]:
+        """Offsets of the addresses that an IPv6 packet comes from and goes to in the end.
+
+        As ``ip`` finds them, without its other effects; behind a fragment header it does not look.
+        """
+        data = packet.data
+        start = packet.network
+        source = start + 8
+        destination = start + 24
+        packet.destination = destination
+        next_header = u8(data, start + 6)
+        position = start + 40
+        while next_header in (HOP_BY_HOP, ROUTING, AUTHENTICATION, DESTINATION_OPTIONS):
+            if packet.captured_end - position < 2:
+                break
+            length = 8 + u8(data, position + 1) * 8
+            if next_header == AUTHENTICATION:
+                length = (u8(data, position + 1) + 2) * 4
+            if length > packet.captured_end - position:
+                break
+            if next_header == ROUTING:
+                destination = self._final_destination(data, position, length, destination, packet)
+            elif next_header == DESTINATION_OPTIONS:
+                source = self._home_address(data, position, length, source)
+            next_header = u8(data, position)
+            position += length
+        return source, destination
 
     def _final_destination(
         self, data: bytes, position: i64, length: i64, destination: i64, packet: Packet
