@@ -17,6 +17,9 @@ COMPILER_ARGUMENTS = [
     # For this warning gcc reads the source again from its start, for each of its statements:
     # minutes for a file of fourteen megabytes that nobody indented.
     "-Wno-misleading-indentation",
+    # Of Python 3.12 and later an assertion forbids how mypyc before 1.16 takes the size of an
+    # integer, which it gets right. Debian's Python leaves assertions on.
+    "-DNDEBUG",
     # Nobody but Python itself calls into the module, so its functions may be inlined and called
     # directly: 3 % of a replay.
     "-fvisibility=hidden",

@@ -48,7 +48,10 @@ def read_log(path: str, log: Log) -> LogContents:
     contents = LogContents()
     if log.framing == FRAMING_EVE:
         for number, line in enumerate(lines, 1):
-            event = json.loads(line)
+            try:
+                event = json.loads(line)
+            except RecursionError as error:
+                raise ValueError(f"{path}:{number}: JSON too deep") from error
             if not isinstance(event, dict):
                 raise ValueError(f"{path}:{number}: not a JSON object")
             contents.events.append(event)

@@ -88,6 +88,8 @@ class CaptureReader:
         have = len(self.data) - self.position
         if have >= needed:
             return True
+        if self.truncated:
+            return False
         pieces: list[bytes] = []
         if have > 0:
             pieces.append(self.data[self.position :])

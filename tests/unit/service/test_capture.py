@@ -114,7 +114,7 @@ print("0 packets captured, 9 packets received by filter, 4 packets dropped by ke
       file=sys.stderr, flush=True)
 if os.path.getsize({str(count)!r}) >= 2:
     os.kill(os.getppid(), signal.SIGTERM)
-    time.sleep(0.3)
+    time.sleep(30)
 print("tcpdump: eth1: That device is not up", file=sys.stderr)
 sys.exit(1)
 """,

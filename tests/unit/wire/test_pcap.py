@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from osect_sensor.wire.capture import CaptureError, CaptureReader, open_capture
-from osect_sensor.wire.reader import MAX_CAPTURED_LENGTH
+from osect_sensor.wire.reader import BLOCK_SIZE, MAX_CAPTURED_LENGTH
 
 FRAME = bytes(range(60))
 
@@ -127,6 +127,15 @@ def test_the_longest_record_is_read_and_a_longer_one_ends_the_capture() -> None:
     assert not reader.next()
     assert reader.truncated
     assert reader.message == "a record claims 262145 octets: damaged"
+
+
+def test_nothing_is_read_behind_damage_although_more_blocks_come() -> None:
+    damage = record(bytes(MAX_CAPTURED_LENGTH + 1))
+    more = record(FRAME) * 20_000
+    assert len(damage + more) > BLOCK_SIZE
+    reader = opened(file_header(snapshot=0) + record(FRAME) + damage + more)
+    assert reader.next()
+    assert [reader.next() for _ in range(3)] == [False] * 3
 
 
 def test_a_capture_cut_anywhere_gives_the_records_before_the_cut() -> None:
