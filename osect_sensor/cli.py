@@ -86,8 +86,7 @@ def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) 
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(
-    __version__,
-    message=f"{PROGRAM} {__version__} (compiled: {'yes' if is_compiled() else 'no'})"
+    __version__, message=f"{PROGRAM} {__version__} (compiled: {'yes' if is_compiled() else 'no'})"
 )
 @click.option(
     "--debug",

@@ -188,7 +188,9 @@ class FieldControlAggregator:
                     self._by_octets[octets] = known
         if known is not None:
             known.number += 1
-            known.ts_end = packet.timestamp
+            # A frame whose time lies before that of others does not make them the first.
+            if packet.timestamp > known.ts_end:
+                known.ts_end = packet.timestamp
 
     def _row(self, packet: Packet) -> FieldControlRow | None:
         """The row in which a frame counts, None where it makes none."""

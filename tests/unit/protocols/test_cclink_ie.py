@@ -34,11 +34,11 @@ def frame(
     )
 
 
-def count(*frames: bytes) -> list[FieldControlRow]:
+def count(*frames: bytes, step: int = 10) -> list[FieldControlRow]:
     aggregator = FieldControlAggregator(Counters())
     packet = Packet()
     for number, payload in enumerate(frames):
-        packet.timestamp = 10 * number
+        packet.timestamp = 1000 + step * number
         packet.data = packet.link = bytes.fromhex("020000000002 020000000001 890f") + payload
         packet.destination_mac = 0
         packet.source_mac = 6
@@ -50,10 +50,16 @@ def count(*frames: bytes) -> list[FieldControlRow]:
     return sink.field_control_rows
 
 
+def test_times_that_go_back_do_not_end_before_they_begin():
+    [row] = count(frame(0x83), frame(0x83), frame(0x83), step=-10)
+    assert (row.number, row.ts, row.ts_end) == (3, 1000, 1000)
+
+
 def test_frames_are_counted_in_order_of_appearance():
     first, second = count(frame(0x83), frame(0x85), frame(0x83), frame(0x83))
-    assert (first.pdu_type, first.number, first.ts, first.ts_end) == ("cyclicDataRY", 3, 0, 30)
-    assert (second.pdu_type, second.number, second.ts, second.ts_end) == ("cyclicDataRX", 1, 10, 10)
+    assert (first.pdu_type, first.number, first.ts, first.ts_end) == ("cyclicDataRY", 3, 1000, 1030)
+    assert (second.pdu_type, second.number) == ("cyclicDataRX", 1)
+    assert (second.ts, second.ts_end) == (1010, 1010)
     assert (first.src_mac, first.dst_mac) == ("02:00:00:00:00:01", "02:00:00:00:00:02")
 
 
