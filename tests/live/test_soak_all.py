@@ -151,4 +151,5 @@ def test_memory_and_descriptors_of_all_processes_stay_flat(tmp_path: Path) -> No
         middle = (WARM_UP + len(memory)) // 2
         assert max(memory[middle:]) <= max(memory[WARM_UP:middle]) * 1.05 + GROWTH, (name, memory)
         descriptors = [one["descriptors"] for one in samples]
-        assert max(descriptors[middle:]) <= max(descriptors[WARM_UP:middle]), (name, descriptors)
+        # Some are open for a moment only; what leaks is open in every sample.
+        assert min(descriptors[middle:]) <= max(descriptors[WARM_UP:middle]), (name, descriptors)
