@@ -56,7 +56,7 @@ connection."""
 ACTIVE: Final = 5 * SECOND
 """A connection with a packet so recently outlives a flood that fills the table."""
 
-MAX_ENDED_IN_WHEEL: Final = 4096
+MAX_ENDED_SINCE_SWEEP: Final = 4096
 """Ended connections that the wheel may always hold: few enough not to count."""
 
 _NO_CONNECTIONS: Final[list[FlowConnection]] = []
@@ -106,7 +106,7 @@ class ConnectionTable:
         "_clock",
         "_connections",
         "_context",
-        "_ended_in_wheel",
+        "_ended_since_sweep",
         "_icmp",
         "_limit",
         "_next_check",
@@ -144,8 +144,8 @@ class ConnectionTable:
         self._wheel: dict[int, list[FlowConnection]] = {}
         """Which connections to look at once a second of capture time has passed."""
         self._wheel_second: i64 = 0
-        self._ended_in_wheel: i64 = 0
-        """Connections in the wheel that have ended before they were due."""
+        self._ended_since_sweep: i64 = 0
+        """Connections that ended before the wheel would have looked at them."""
         self._previous: i64 = 0
         """The latest time before the current packet."""
         self._clock: i64 = 0
@@ -230,11 +230,7 @@ class ConnectionTable:
 
     def _look_at(self, connections: list[FlowConnection], key: i64, now: i64) -> None:
         for connection in connections:
-            if connection.wheel_second != key:
-                continue
-            if not connection.live:
-                self._ended_in_wheel -= 1
-            else:
+            if connection.live and connection.wheel_second == key:
                 connection.wheel_second = 0
                 if self._expired(connection, now, False):
                     self._remove(connection)
@@ -370,8 +366,8 @@ class ConnectionTable:
         connection.live = False
         del self._connections[connection]
         if connection.wheel_second != 0:
-            self._ended_in_wheel += 1
-            if self._ended_in_wheel > len(self._connections) // 8 + MAX_ENDED_IN_WHEEL:
+            self._ended_since_sweep += 1
+            if self._ended_since_sweep > len(self._connections) // 8 + MAX_ENDED_SINCE_SWEEP:
                 self._sweep_wheel()
         orig = connection.orig
         resp = connection.resp
@@ -399,7 +395,7 @@ class ConnectionTable:
     def _sweep_wheel(self) -> None:
         """Take out what has ended: minutes may pass until it would be looked at, and it has a size.
 
-        Done when it is a tenth of the wheel, so that it costs each connection but little.
+        Done once an eighth as many have ended as live, so that it costs each but little.
         """
         for second in list(self._wheel):
             kept: list[FlowConnection] = []
@@ -410,7 +406,7 @@ class ConnectionTable:
                 self._wheel[second] = kept
             else:
                 del self._wheel[second]
-        self._ended_in_wheel = 0
+        self._ended_since_sweep = 0
 
     def finish(self) -> None:
         """End all connections: the capture is over."""
