@@ -174,10 +174,12 @@ class FieldControlAggregator:
         data = packet.data
         start = packet.network
         known: FieldControlRow | None = None
-        if packet.destination_mac < 0 or packet.captured_end - start < _HEADER:
+        # Of the two addresses 802.11 may have the sender's first, a cooked capture has no other.
+        addresses = min(packet.source_mac, packet.destination_mac)
+        if addresses < 0 or packet.captured_end - start < _HEADER:
             known = self._row(packet)
         else:
-            octets = data[packet.destination_mac : start + _VERSION + 1]
+            octets = data[addresses : start + _VERSION + 1]
             known = self._by_octets.get(octets)
             if known is None:
                 known = self._row(packet)

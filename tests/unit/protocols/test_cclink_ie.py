@@ -50,6 +50,23 @@ def count(*frames: bytes, step: int = 10) -> list[FieldControlRow]:
     return sink.field_control_rows
 
 
+def test_senders_are_told_apart_where_their_address_comes_first():
+    aggregator = FieldControlAggregator(Counters())
+    packet = Packet()
+    for sender in (1, 2, 1):
+        packet.data = bytes.fromhex(f"02000000000{sender} 020000000009 890f") + frame(0x83)
+        packet.link = packet.data
+        packet.source_mac = 0
+        packet.destination_mac = 6
+        packet.network = 14
+        packet.captured_end = len(packet.data)
+        aggregator.frame(packet)
+    sink = CollectingSink()
+    aggregator.flush(sink)
+    counted = [(row.src_mac[-2:], row.number) for row in sink.field_control_rows]
+    assert counted == [("01", 2), ("02", 1)]
+
+
 def test_times_that_go_back_do_not_end_before_they_begin():
     [row] = count(frame(0x83), frame(0x83), frame(0x83), step=-10)
     assert (row.number, row.ts, row.ts_end) == (3, 1000, 1000)
